@@ -1,0 +1,19 @@
+//! The vocabulary that every part of SymStream shares.
+//!
+//! Owns: ids, the engine configuration, the data model of the `sym_` tables, what the agents need to know of
+//! the three database dialects, values and their encodings, the bodies that travel over NATS. Refuses to know:
+//! NATS itself, loops, tasks.
+
+pub mod batch_status;
+pub mod catalog;
+pub mod cell;
+pub mod csv;
+pub mod db;
+pub mod engine;
+pub mod id;
+pub mod logical;
+pub mod model;
+pub mod retry;
+pub mod schema;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,61 @@
+//! Requests to the registration server and their answers.
+
+use super::Configuration;
+use crate::id::{ExternalId, GroupId, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// A node asks to be registered.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegistrationRequest {
+    /// The group it says it belongs to.
+    pub group: GroupId,
+    /// Its external id.
+    pub external_id: ExternalId,
+    /// Random, made and stored by the node before it asks for the first time: an answer that was lost can be
+    /// asked for again with it, by nobody else. It becomes the node's password.
+    pub password: String,
+    /// Its database, e.g. `PostgreSQL`.
+    pub database_type: String,
+    /// Its database's version.
+    pub database_version: String,
+    /// The version of SymStream that it runs.
+    pub symmetric_version: String,
+    /// Its own address, `nats://…/<engine name>`.
+    pub sync_url: String,
+}
+
+impl std::fmt::Debug for RegistrationRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "registration of {} in {}", self.external_id, self.group)
+    }
+}
+
+/// The registration server's answer.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub enum RegistrationReply {
+    /// The node is registered.
+    Granted {
+        /// Its id.
+        node: NodeId,
+        /// Its password.
+        password: String,
+        /// The node that runs the registration server.
+        server_node: NodeId,
+        /// The configuration in force.
+        configuration: Configuration,
+    },
+    /// It is not, and why.
+    Refused {
+        /// For the node's operator.
+        reason: String,
+    },
+}
+
+impl std::fmt::Debug for RegistrationReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Granted { node, .. } => write!(f, "granted to {node}"),
+            Self::Refused { reason } => write!(f, "refused: {reason}"),
+        }
+    }
+}
