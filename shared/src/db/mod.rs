@@ -7,13 +7,15 @@
 mod connect;
 mod error;
 mod kind;
+mod lock;
 mod param;
 mod row;
 
-pub use connect::{Conn, ConnectOptions, Database, Tx, TxKind};
+pub use connect::{Conn, ConnectOptions, Database, DetachedConn, Tx, TxKind};
 pub use error::DbError;
 pub use kind::{Capabilities, DatabaseKind};
-pub use param::Param;
+pub use lock::NodeLock;
+pub use param::{Param, time_ms, time_text};
 pub use row::Row;
 
 use futures_util::future::BoxFuture;
