@@ -46,3 +46,59 @@ pub enum LogicalType {
     Any,
     Other,
 }
+
+impl LogicalType {
+    const ALL: [(Self, &'static str); 20] = [
+        (Self::Bool, "bool"),
+        (Self::Int, "int"),
+        (Self::Float32, "float32"),
+        (Self::Float64, "float64"),
+        (Self::Decimal, "decimal"),
+        (Self::Text, "text"),
+        (Self::Enum, "enum"),
+        (Self::Json, "json"),
+        (Self::Bytes, "bytes"),
+        (Self::Bits, "bits"),
+        (Self::Date, "date"),
+        (Self::Time, "time"),
+        (Self::TimeTz, "timetz"),
+        (Self::Timestamp, "timestamp"),
+        (Self::TimestampTz, "timestamptz"),
+        (Self::Interval, "interval"),
+        (Self::Uuid, "uuid"),
+        (Self::Array, "array"),
+        (Self::Any, "any"),
+        (Self::Other, "other"),
+    ];
+
+    /// The type's name in `sym_trigger_hist.column_types`.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(logical, _)| *logical == self)
+            .map_or("other", |(_, name)| name)
+    }
+
+    /// Reads the name; `None` for one that this version does not know.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(logical, _)| *logical)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_name_of_its_own() {
+        let names: std::collections::HashSet<_> = LogicalType::ALL.iter().map(|(_, name)| name).collect();
+        assert_eq!(names.len(), LogicalType::ALL.len());
+        for (logical, name) in LogicalType::ALL {
+            assert_eq!(logical.as_str(), name);
+            assert_eq!(LogicalType::from_name(name), Some(logical));
+        }
+    }
+}
