@@ -1,0 +1,25 @@
+//! The configuration, typed: what the `sym_` configuration tables say.
+//!
+//! Owns reading it from tables and from the wire, its checks, and the rules that follow from it. Refuses to know
+//! rows of data, and which of a group's nodes a rule selects for one.
+
+mod adopt;
+mod config;
+mod entity;
+mod error;
+mod expression;
+mod fields;
+mod read;
+mod rule;
+mod travel;
+
+pub use adopt::adopt_configuration;
+pub use config::Config;
+pub use entity::{Channel, Node, NodeChannelCtl, NodeGroupLink, Router, RouterType, Trigger, TriggerRouter};
+pub use error::ModelError;
+pub use expression::{
+    ColumnExpression, ColumnRef, CompareWith, Comparison, ExpressionError, LookupRule, Operator, Subselect,
+    SubselectPiece,
+};
+pub use read::{identity, local_configuration, read_configuration};
+pub use rule::{Rule, RuleKind};
