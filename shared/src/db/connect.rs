@@ -1,10 +1,10 @@
 //! Connections and transactions.
 
+use super::Sql;
 use super::error::DbError;
 use super::kind::DatabaseKind;
 use super::param::{Param, prepare, time_text};
 use super::row::Row;
-use super::Sql;
 use crate::cell::Cell;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
@@ -13,8 +13,8 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRo
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions as _, Executor, MySql, Pool, Postgres, Row as _, Sqlite, Transaction,
-    TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions as _, Executor, MySql, Pool, Postgres, Row as _, Sqlite,
+    Transaction, TypeInfo, ValueRef,
 };
 use std::str::FromStr;
 use std::time::Duration;
@@ -108,18 +108,21 @@ impl Database {
                 if let Some(password) = password {
                     connect = connect.password(password);
                 }
-                let connect = connect.application_name("symstream").disable_statement_logging().options([
-                    ("timezone", "UTC"),
-                    ("datestyle", "ISO, YMD"),
-                    ("intervalstyle", "postgres"),
-                    ("bytea_output", "hex"),
-                    ("extra_float_digits", "1"),
-                    ("standard_conforming_strings", "on"),
-                    ("tcp_keepalives_idle", "5"),
-                    ("tcp_keepalives_interval", "2"),
-                    ("tcp_keepalives_count", "3"),
-                    ("client_min_messages", "error"),
-                ]);
+                let connect = connect
+                    .application_name("symstream")
+                    .disable_statement_logging()
+                    .options([
+                        ("timezone", "UTC"),
+                        ("datestyle", "ISO, YMD"),
+                        ("intervalstyle", "postgres"),
+                        ("bytea_output", "hex"),
+                        ("extra_float_digits", "1"),
+                        ("standard_conforming_strings", "on"),
+                        ("tcp_keepalives_idle", "5"),
+                        ("tcp_keepalives_interval", "2"),
+                        ("tcp_keepalives_count", "3"),
+                        ("client_min_messages", "error"),
+                    ]);
                 let address = format!("PostgreSQL at {}:{}", connect.get_host(), connect.get_port());
                 let pool = PgPoolOptions::new()
                     .max_connections(CONNECTIONS_MAX)
@@ -134,7 +137,10 @@ impl Database {
                         })
                     })
                     .connect_lazy_with(connect);
-                Ok(Self { pools: Pools::Postgres(pool), address })
+                Ok(Self {
+                    pools: Pools::Postgres(pool),
+                    address,
+                })
             }
             "mysql" | "mariadb" => {
                 let mut connect = MySqlConnectOptions::from_str(&url.replacen("mariadb:", "mysql:", 1))
@@ -163,7 +169,8 @@ impl Database {
                                  ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'",
                             )
                             .await?;
-                            conn.execute("set session transaction isolation level read committed").await?;
+                            conn.execute("set session transaction isolation level read committed")
+                                .await?;
                             if let Some(init) = init {
                                 conn.execute(AssertSqlSafe(init)).await?;
                             }
@@ -171,7 +178,10 @@ impl Database {
                         })
                     })
                     .connect_lazy_with(connect);
-                Ok(Self { pools: Pools::Mysql(pool), address })
+                Ok(Self {
+                    pools: Pools::Mysql(pool),
+                    address,
+                })
             }
             "sqlite" => {
                 let connect = SqliteConnectOptions::from_str(url)
@@ -197,7 +207,10 @@ impl Database {
                         })
                     })
                     .connect_lazy_with(connect);
-                Ok(Self { pools: Pools::Sqlite(pool), address })
+                Ok(Self {
+                    pools: Pools::Sqlite(pool),
+                    address,
+                })
             }
             scheme => Err(DbError::fatal(format!(
                 "db.url begins with {scheme:?}; it has to be postgres://, mysql:// or sqlite://"
@@ -431,7 +444,8 @@ macro_rules! impl_sql {
                             }
                         }
                         Self::Sqlite(conn) => {
-                            let mut rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch($via!(conn));
+                            let mut rows =
+                                sqlx::query_with(sql, sqlite_arguments(params)?).fetch($via!(conn));
                             while let Some(row) = rows.try_next().await.map_err(lost)? {
                                 each(sqlite_row(&row)?)?;
                             }
@@ -473,7 +487,9 @@ impl_sql!(Tx, inner);
 impl_sql!(DetachedConn, itself);
 
 fn wrong(param: &Param) -> DbError {
-    DbError::unexpected(format!("a parameter of this kind fits PostgreSQL only: {param:?}"))
+    DbError::unexpected(format!(
+        "a parameter of this kind fits PostgreSQL only: {param:?}"
+    ))
 }
 
 fn bound<T>(result: Result<T, sqlx::error::BoxDynError>) -> Result<T, DbError> {
@@ -534,13 +550,17 @@ fn sqlite_arguments(params: &[Param]) -> Result<SqliteArguments, DbError> {
 }
 
 fn unreadable(column: &str, what: &str) -> DbError {
-    DbError::unexpected(format!("result column {column} of type {what} is not read; cast it to text"))
+    DbError::unexpected(format!(
+        "result column {column} of type {what} is not read; cast it to text"
+    ))
 }
 
 fn pg_row(row: &PgRow) -> Result<Row, DbError> {
     let mut cells = Vec::with_capacity(row.len());
     for index in 0..row.len() {
-        let value = row.try_get_raw(index).map_err(|err| DbError::from_sqlx(DatabaseKind::Postgres, err))?;
+        let value = row
+            .try_get_raw(index)
+            .map_err(|err| DbError::from_sqlx(DatabaseKind::Postgres, err))?;
         if value.is_null() {
             cells.push(Cell::Null);
             continue;
@@ -576,7 +596,8 @@ fn mysql_row(row: &MySqlRow) -> Result<Row, DbError> {
         let type_info = value.type_info().into_owned();
         let name = type_info.name();
         cells.push(match name {
-            "BIGINT UNSIGNED" | "INT UNSIGNED" | "SMALLINT UNSIGNED" | "TINYINT UNSIGNED" | "MEDIUMINT UNSIGNED" => {
+            "BIGINT UNSIGNED" | "INT UNSIGNED" | "SMALLINT UNSIGNED" | "TINYINT UNSIGNED"
+            | "MEDIUMINT UNSIGNED" => {
                 let number: u64 = row.try_get_unchecked(index).map_err(get)?;
                 Cell::Int(i64::try_from(number).map_err(|_| unreadable(row.column(index).name(), name))?)
             }

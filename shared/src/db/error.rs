@@ -33,7 +33,10 @@ impl DbError {
 
     /// Wrong settings: credentials, an address, a privilege that is missing.
     pub fn fatal(message: impl Into<String>) -> Self {
-        Self { disposition: Disposition::Fatal, ..Self::unexpected(message) }
+        Self {
+            disposition: Disposition::Fatal,
+            ..Self::unexpected(message)
+        }
     }
 
     /// The same error with where it happened in front.
@@ -60,7 +63,9 @@ impl DbError {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::lost("the database connection was closed".to_owned())
             }
-            sqlx::Error::Protocol(err) => Self::lost(format!("the database's answer is not understood: {err}")),
+            sqlx::Error::Protocol(err) => {
+                Self::lost(format!("the database's answer is not understood: {err}"))
+            }
             sqlx::Error::Tls(err) => Self::fatal(format!("TLS to the database: {err}")),
             sqlx::Error::Configuration(err) => Self::fatal(format!("database address: {err}")),
             err => Self::unexpected(err.to_string()),
@@ -68,7 +73,11 @@ impl DbError {
     }
 
     fn lost(message: String) -> Self {
-        Self { disposition: Disposition::Retry, connection_lost: true, ..Self::unexpected(message) }
+        Self {
+            disposition: Disposition::Retry,
+            connection_lost: true,
+            ..Self::unexpected(message)
+        }
     }
 
     fn from_database(kind: DatabaseKind, err: &dyn sqlx::error::DatabaseError) -> Self {
@@ -84,7 +93,13 @@ impl DbError {
             DatabaseKind::Sqlite => (String::new(), state.parse().unwrap_or(0)),
         };
         let (disposition, connection_lost) = classify(kind, &sql_state, sql_code);
-        Self { message: err.message().to_owned(), sql_state, sql_code, disposition, connection_lost }
+        Self {
+            message: err.message().to_owned(),
+            sql_state,
+            sql_code,
+            disposition,
+            connection_lost,
+        }
     }
 }
 

@@ -30,15 +30,21 @@ impl DatabaseKind {
     pub fn capabilities(self) -> Capabilities {
         match self {
             // The protocol counts parameters in a signed 16-bit integer in older drivers and servers.
-            Self::Postgres => {
-                Capabilities { bind_params_max: 32_767, identifier_bytes_max: 63, transactional_ddl: true }
-            }
-            Self::Mysql => {
-                Capabilities { bind_params_max: 65_535, identifier_bytes_max: 64, transactional_ddl: false }
-            }
-            Self::Sqlite => {
-                Capabilities { bind_params_max: 32_766, identifier_bytes_max: 1_000, transactional_ddl: true }
-            }
+            Self::Postgres => Capabilities {
+                bind_params_max: 32_767,
+                identifier_bytes_max: 63,
+                transactional_ddl: true,
+            },
+            Self::Mysql => Capabilities {
+                bind_params_max: 65_535,
+                identifier_bytes_max: 64,
+                transactional_ddl: false,
+            },
+            Self::Sqlite => Capabilities {
+                bind_params_max: 32_766,
+                identifier_bytes_max: 1_000,
+                transactional_ddl: true,
+            },
         }
     }
 
@@ -105,11 +111,19 @@ impl DatabaseKind {
     /// The end of `insert into … values (…)` that overwrites `columns` of an existing row.
     pub fn or_update(self, key: &[&str], columns: &[&str]) -> String {
         let set = |value: &dyn Fn(&str) -> String| {
-            columns.iter().map(|column| format!("{column} = {}", value(column))).collect::<Vec<_>>().join(", ")
+            columns
+                .iter()
+                .map(|column| format!("{column} = {}", value(column)))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         match self {
             Self::Postgres | Self::Sqlite => {
-                format!(" on conflict ({}) do update set {}", key.join(", "), set(&|c| format!("excluded.{c}")))
+                format!(
+                    " on conflict ({}) do update set {}",
+                    key.join(", "),
+                    set(&|c| format!("excluded.{c}"))
+                )
             }
             Self::Mysql => format!(" on duplicate key update {}", set(&|c| format!("values({c})"))),
         }

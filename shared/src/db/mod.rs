@@ -32,7 +32,8 @@ pub trait Sql: Send {
     fn execute<'a>(&'a mut self, sql: &'a str, params: &'a [Param]) -> BoxFuture<'a, Result<u64, DbError>>;
 
     /// Runs one query and returns all its rows: for results that are known to be small.
-    fn query<'a>(&'a mut self, sql: &'a str, params: &'a [Param]) -> BoxFuture<'a, Result<Vec<Row>, DbError>>;
+    fn query<'a>(&'a mut self, sql: &'a str, params: &'a [Param])
+    -> BoxFuture<'a, Result<Vec<Row>, DbError>>;
 
     /// Runs one query and hands over its rows one by one, without holding them all.
     fn query_each<'a>(

@@ -65,6 +65,19 @@ pub fn time_text(ms: i64) -> String {
     )
 }
 
+/// Reads what [`time_text`] wrote (also with a `T` and a `Z`, and with up to six fraction digits), in
+/// milliseconds since 1970; `None` for any other text.
+pub fn time_ms(text: &str) -> Option<i64> {
+    let text = text.trim_end_matches('Z');
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let at = time::PrimitiveDateTime::parse(&whole.replace('T', " "), format)
+        .ok()?
+        .assume_utc();
+    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    Some(at.unix_timestamp() * 1000 + millis)
+}
+
 /// The statement with its `?` as the dialect writes parameters. A `?` in a literal, a quoted name or a
 /// comment stays; nulls are written out, so that they fit a column of any type.
 pub(super) fn prepare(kind: DatabaseKind, sql: &str, params: &[Param]) -> String {
@@ -135,5 +148,8 @@ mod tests {
     #[test]
     fn times_are_written_in_utc() {
         assert_eq!(time_text(1_732_237_261_007), "2024-11-22 01:01:01.007");
+        assert_eq!(time_ms("2024-11-22 01:01:01.007000"), Some(1_732_237_261_007));
+        assert_eq!(time_ms("2024-11-22T01:01:01.007Z"), Some(1_732_237_261_007));
+        assert_eq!(time_ms("yesterday"), None);
     }
 }

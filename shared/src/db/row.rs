@@ -21,7 +21,8 @@ impl Row {
     /// # Errors
     /// [`DbError`] when the value is null or no integer.
     pub fn int(&self, index: usize) -> Result<i64, DbError> {
-        self.opt_int(index)?.ok_or_else(|| self.unexpected(index, "an integer"))
+        self.opt_int(index)?
+            .ok_or_else(|| self.unexpected(index, "an integer"))
     }
 
     /// The same; `None` for null.
@@ -32,9 +33,11 @@ impl Row {
         match self.0.get(index) {
             Some(Cell::Null) => Ok(None),
             Some(Cell::Int(number)) => Ok(Some(*number)),
-            Some(Cell::Text(text)) => {
-                text.trim().parse().map(Some).map_err(|_| self.unexpected(index, "an integer"))
-            }
+            Some(Cell::Text(text)) => text
+                .trim()
+                .parse()
+                .map(Some)
+                .map_err(|_| self.unexpected(index, "an integer")),
             _ => Err(self.unexpected(index, "an integer")),
         }
     }
@@ -44,7 +47,8 @@ impl Row {
     /// # Errors
     /// [`DbError`] when the value is null or binary.
     pub fn text(&self, index: usize) -> Result<String, DbError> {
-        self.opt_text(index)?.ok_or_else(|| self.unexpected(index, "text"))
+        self.opt_text(index)?
+            .ok_or_else(|| self.unexpected(index, "text"))
     }
 
     /// The same; `None` for null.
@@ -54,9 +58,9 @@ impl Row {
     pub fn opt_text(&self, index: usize) -> Result<Option<String>, DbError> {
         match self.0.get(index) {
             Some(Cell::Null) => Ok(None),
-            Some(Cell::Bytes(bytes)) => {
-                String::from_utf8(bytes.clone()).map(Some).map_err(|_| self.unexpected(index, "text"))
-            }
+            Some(Cell::Bytes(bytes)) => String::from_utf8(bytes.clone())
+                .map(Some)
+                .map_err(|_| self.unexpected(index, "text")),
             Some(cell) => Ok(cell.to_text()),
             None => Err(self.unexpected(index, "text")),
         }

@@ -1,0 +1,150 @@
+//! The connection.
+
+use crate::error::BusError;
+use crate::subject::Subjects;
+use async_nats::jetstream;
+use async_nats::{Client, ConnectOptions, Event};
+use secrecy::ExposeSecret;
+use std::time::Duration;
+use symstream_shared::engine::Engine;
+
+/// How long a publish waits for its acknowledgement: a leader change takes 5 s (`spec/messaging.md`, fact 16).
+const ACK_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a request waits for its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Publishes that may wait for their acknowledgements at once.
+const ACKS_IN_FLIGHT: usize = 512;
+
+/// A connection to NATS for one engine. Clones share it; it reconnects by itself for ever.
+#[derive(Clone)]
+pub struct Bus {
+    pub(crate) client: Client,
+    pub(crate) jetstream: jetstream::Context,
+    pub(crate) subjects: Subjects,
+    pub(crate) address: String,
+}
+
+impl Bus {
+    /// Connects for `engine`; `role` names the connection in the server's lists.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when no server answers now (try again), [`BusError::Settings`] for
+    /// credentials that can not be read or are refused, [`BusError::OldServer`].
+    pub async fn connect(engine: &Engine, role: &str) -> Result<Self, BusError> {
+        let settings = &engine.nats;
+        let address = settings.urls.join(",");
+        let unreachable = |message: String| BusError::Unreachable {
+            address: address.clone(),
+            message,
+        };
+        let mut options = ConnectOptions::new()
+            .name(format!("{} {role}", engine.name))
+            .connection_timeout(Duration::from_secs(5))
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .ping_interval(Duration::from_secs(10))
+            .max_reconnects(None)
+            .reconnect_delay_callback(|attempt| {
+                symstream_shared::retry::Backoff::pause_after(
+                    Duration::from_millis(50),
+                    Duration::from_secs(2),
+                    u32::try_from(attempt).unwrap_or(u32::MAX),
+                )
+            })
+            .event_callback(|event| async move {
+                match event {
+                    Event::Connected => tracing::info!("connected to nats"),
+                    Event::Disconnected => tracing::warn!("connection to nats lost; reconnecting"),
+                    // A denied publish or subscription is silent to its caller; this is where it shows.
+                    Event::ServerError(err) => tracing::error!(error = %err, "nats refused something"),
+                    other => tracing::debug!(event = %other, "nats"),
+                }
+            });
+        if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
+            options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+        }
+        if let Some(nkey) = &settings.nkey {
+            let seed = std::fs::read_to_string(nkey)
+                .map_err(|err| BusError::Settings(format!("nats.nkey: {}: {err}", nkey.display())))?;
+            options = options.nkey(seed.trim().to_owned());
+        }
+        if let Some(creds) = &settings.creds {
+            options = options
+                .credentials_file(creds)
+                .await
+                .map_err(|err| BusError::Settings(format!("nats.creds: {}: {err}", creds.display())))?;
+        }
+        if let Some(ca) = &settings.tls_ca {
+            options = options.add_root_certificates(ca.clone()).require_tls(true);
+        }
+        if let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) {
+            options = options
+                .add_client_certificate(cert.clone(), key.clone())
+                .require_tls(true);
+        }
+        let client = options
+            .connect(settings.urls.as_slice())
+            .await
+            .map_err(|err| match err.kind() {
+                async_nats::ConnectErrorKind::Authentication
+                | async_nats::ConnectErrorKind::AuthorizationViolation => BusError::Settings(format!(
+                    "nats at {address} refuses the login; check nats.user, nats.password, nats.creds"
+                )),
+                _ => unreachable(err.to_string()),
+            })?;
+        let info = client.server_info();
+        if !is_new_enough(&info.version) {
+            return Err(BusError::OldServer {
+                found: info.version,
+                address,
+            });
+        }
+        let jetstream = jetstream::context::ContextBuilder::new()
+            .timeout(REQUEST_TIMEOUT)
+            .ack_timeout(ACK_TIMEOUT)
+            .max_ack_inflight(ACKS_IN_FLIGHT)
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        Ok(Self {
+            client,
+            jetstream,
+            subjects: Subjects::new(&engine.table_prefix),
+            address,
+        })
+    }
+
+    /// Sends what is still buffered and waits until the server has it.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when the connection is lost.
+    pub async fn flush(&self) -> Result<(), BusError> {
+        self.client.flush().await.map_err(|err| self.unreachable(err))
+    }
+
+    pub(crate) fn unreachable(&self, err: impl std::fmt::Display) -> BusError {
+        BusError::Unreachable {
+            address: self.address.clone(),
+            message: err.to_string(),
+        }
+    }
+}
+
+/// Atomic publish, consumer reset and what else we rely on came with 2.14 (`spec/messaging.md`, facts 7, 10).
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version
+        .split(['.', '-'])
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    (major, minor) >= (2, 14)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(super::is_new_enough("2.15.1"));
+        assert!(super::is_new_enough("2.14.0-RC.1"));
+        assert!(super::is_new_enough("3.0.0"));
+        assert!(!super::is_new_enough("2.9.10"));
+        assert!(!super::is_new_enough("junk"));
+    }
+}

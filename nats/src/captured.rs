@@ -1,0 +1,176 @@
+//! Publishing what was captured: one message in flight for each source and channel, fenced by the subject's
+//! last sequence.
+
+use crate::bus::Bus;
+use crate::error::BusError;
+use crate::header::PartHeader;
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use std::time::Duration;
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::retry::Backoff;
+
+/// The last message on a captured subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedPart {
+    /// Its batch.
+    pub batch_id: i64,
+    /// Its part.
+    pub part: u32,
+    /// The batch's last part; the batch is whole when `part` is it.
+    pub part_last: u32,
+}
+
+/// Publishes the captured batches of one source and channel, in order.
+pub struct CapturedPublisher {
+    bus: Bus,
+    source: NodeId,
+    channel: ChannelId,
+    subject: String,
+    /// The subject's last sequence as we know it, 0 for none.
+    last_sequence: Option<u64>,
+}
+
+impl Bus {
+    /// The publisher for one source and channel. Two at once for the same pair fence each other off.
+    pub fn captured(&self, source: &NodeId, channel: &ChannelId) -> CapturedPublisher {
+        CapturedPublisher {
+            bus: self.clone(),
+            source: source.clone(),
+            channel: channel.clone(),
+            subject: self.subjects.capture(source, channel),
+            last_sequence: None,
+        }
+    }
+}
+
+impl CapturedPublisher {
+    /// What stands last on the subject; `None` when nothing was published or the stream was emptied.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], [`BusError::Missing`] (no stream yet), [`BusError::Malformed`].
+    pub async fn last(&mut self) -> Result<Option<PublishedPart>, BusError> {
+        let stream_name = self.bus.subjects.capture_stream();
+        let stream = self
+            .bus
+            .jetstream
+            .get_stream_no_info(&stream_name)
+            .await
+            .map_err(|err| self.bus.unreachable(err))?;
+        let subject = self
+            .bus
+            .subjects
+            .captured_any_partition(&self.source, &self.channel);
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => {
+                let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
+                self.last_sequence = Some(message.sequence);
+                Ok(Some(PublishedPart {
+                    batch_id: header.batch_id,
+                    part: header.part,
+                    part_last: header.part_last,
+                }))
+            }
+            Err(err) => match err.kind() {
+                LastRawMessageErrorKind::NoMessageFound => {
+                    self.last_sequence = Some(0);
+                    Ok(None)
+                }
+                LastRawMessageErrorKind::JetStream(code)
+                    if code.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND =>
+                {
+                    Err(BusError::Missing(format!("stream {stream_name}")))
+                }
+                _ => Err(self.bus.unreachable(err)),
+            },
+        }
+    }
+
+    /// Publishes one part and returns when it is stored exactly once, however often the connection is lost.
+    /// Parts have to be given in order of (batch, part). May be dropped; the next call of [`Self::last`] tells
+    /// what was stored.
+    ///
+    /// # Errors
+    /// [`BusError::Fenced`] when something newer stands on the subject: another capture agent runs for this
+    /// node. Everything else is waited out.
+    pub async fn publish(&mut self, header: &PartHeader, body: Vec<u8>) -> Result<(), BusError> {
+        let body = bytes::Bytes::from(body);
+        let wanted = (header.batch_id, header.part);
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
+        loop {
+            let Some(last_sequence) = self.last_sequence else {
+                match self.last().await {
+                    Ok(Some(stored)) if (stored.batch_id, stored.part) == wanted => return Ok(()),
+                    Ok(Some(stored)) if (stored.batch_id, stored.part) > wanted => {
+                        return Err(BusError::Fenced {
+                            subject: self.subject.clone(),
+                            found: format!("batch {} part {}", stored.batch_id, stored.part),
+                            wanted: format!("batch {} part {}", header.batch_id, header.part),
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(err) => self.wait(&mut backoff, &err.to_string()).await,
+                }
+                continue;
+            };
+            match self.publish_once(header, body.clone(), last_sequence).await {
+                Ok(sequence) => {
+                    self.last_sequence = Some(sequence);
+                    return Ok(());
+                }
+                // Whether it was stored is not known, or somebody else was faster: look.
+                Err((_, message)) => {
+                    self.last_sequence = None;
+                    self.wait(&mut backoff, &message).await;
+                }
+            }
+        }
+    }
+
+    async fn publish_once(
+        &self,
+        header: &PartHeader,
+        body: bytes::Bytes,
+        last_sequence: u64,
+    ) -> Result<u64, (PublishErrorKind, String)> {
+        let mut headers: HeaderMap = header.to_map();
+        headers.insert(
+            async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            last_sequence.to_string(),
+        );
+        headers.insert(
+            async_nats::header::NATS_MESSAGE_ID,
+            format!(
+                "{}/{}/{}.{}",
+                self.source, self.channel, header.batch_id, header.part
+            )
+            .chars()
+            .map(|c| if c.is_ascii_graphic() { c } else { '=' })
+            .collect::<String>(),
+        );
+        let ack = self
+            .bus
+            .jetstream
+            .publish_with_headers(self.subject.clone(), headers, body)
+            .await
+            .map_err(|err| (err.kind(), err.to_string()))?
+            .await
+            .map_err(|err| (err.kind(), err.to_string()))?;
+        if ack.duplicate {
+            // The stream has it already, at a sequence that only a look can tell.
+            return Err((PublishErrorKind::Other, "published before".to_owned()));
+        }
+        Ok(ack.sequence)
+    }
+
+    async fn wait(&self, backoff: &mut Backoff, message: &str) {
+        let pause = backoff.next_pause();
+        if backoff.attempts() == 5 {
+            tracing::warn!(subject = %self.subject, error = %message, "publishing waits");
+        } else {
+            tracing::debug!(subject = %self.subject, error = %message, "publishing waits");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}

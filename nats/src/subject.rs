@@ -1,0 +1,224 @@
+//! The one place where subjects and the names of streams and consumers are spelled (`spec/contract.md`,
+//! subjects).
+
+use symstream_shared::id::{ChannelId, EngineName, NodeId};
+
+/// Subjects and names under one prefix (`sync.table.prefix`).
+#[derive(Debug, Clone)]
+pub(crate) struct Subjects {
+    prefix: String,
+}
+
+/// Writes an id as one token: `A-Z a-z 0-9 _ -` stay, every other byte becomes `=` and two hexadecimal digits.
+/// Two `=` in a row never come about, so `==` can separate tokens in a consumer's name.
+pub(crate) fn token(id: &str) -> String {
+    let mut token = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            token.push(char::from(byte));
+        } else {
+            token.push_str(&format!("={byte:02X}"));
+        }
+    }
+    token
+}
+
+/// The shard of targets that a node belongs to. One for now; the token keeps its place in the subjects.
+const SHARD: u32 = 0;
+
+impl Subjects {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: token(prefix),
+        }
+    }
+
+    fn stream(&self, what: &str) -> String {
+        format!("{}_{what}", self.prefix.to_uppercase())
+    }
+
+    pub(crate) fn capture_stream(&self) -> String {
+        self.stream("CAPTURE")
+    }
+
+    pub(crate) fn node_stream(&self) -> String {
+        self.stream(&format!("NODE_{SHARD}"))
+    }
+
+    pub(crate) fn lanes_stream(&self) -> String {
+        self.stream("LANES")
+    }
+
+    pub(crate) fn routed_stream(&self) -> String {
+        self.stream("ROUTED")
+    }
+
+    pub(crate) fn status_stream(&self) -> String {
+        self.stream("STATUS")
+    }
+
+    pub(crate) fn configuration_stream(&self) -> String {
+        self.stream("CONFIG")
+    }
+
+    pub(crate) fn capture(&self, source: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "{}.capture.{}.{}",
+            self.prefix,
+            token(source.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn capture_filter(&self) -> String {
+        format!("{}.capture.*.*", self.prefix)
+    }
+
+    /// What the stream makes of [`Self::capture_filter`]: the partition by source and channel in front.
+    pub(crate) fn captured_transform(&self, partition_count: u32) -> String {
+        format!(
+            "{}.captured.{{{{partition({partition_count},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
+            self.prefix
+        )
+    }
+
+    /// Every partition's stored subject of one source and channel; exactly one of them exists.
+    pub(crate) fn captured_any_partition(&self, source: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "{}.captured.*.{}.{}",
+            self.prefix,
+            token(source.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn captured_partition(&self, partition: u32) -> String {
+        format!("{}.captured.{partition}.>", self.prefix)
+    }
+
+    pub(crate) fn node(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
+        format!(
+            "{}.node.{SHARD}.{}.{}.{}",
+            self.prefix,
+            token(target.as_str()),
+            token(channel.as_str()),
+            token(source.as_str())
+        )
+    }
+
+    pub(crate) fn node_channel(&self, target: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "{}.node.{SHARD}.{}.{}.>",
+            self.prefix,
+            token(target.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn all_nodes(&self) -> String {
+        format!("{}.node.{SHARD}.>", self.prefix)
+    }
+
+    pub(crate) fn tail(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
+        format!(
+            "{}.tail.{SHARD}.{}.{}.{}",
+            self.prefix,
+            token(target.as_str()),
+            token(channel.as_str()),
+            token(source.as_str())
+        )
+    }
+
+    pub(crate) fn all_tails(&self) -> String {
+        format!("{}.tail.>", self.prefix)
+    }
+
+    pub(crate) fn routed(&self, source: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "{}.routed.{}.{}",
+            self.prefix,
+            token(source.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn routed_source(&self, source: &NodeId) -> String {
+        format!("{}.routed.{}.*", self.prefix, token(source.as_str()))
+    }
+
+    pub(crate) fn all_routed(&self) -> String {
+        format!("{}.routed.>", self.prefix)
+    }
+
+    pub(crate) fn status(&self, source: &NodeId, target: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "{}.status.{}.{}.{}",
+            self.prefix,
+            token(source.as_str()),
+            token(target.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn status_source(&self, source: &NodeId) -> String {
+        format!("{}.status.{}.>", self.prefix, token(source.as_str()))
+    }
+
+    pub(crate) fn all_statuses(&self) -> String {
+        format!("{}.status.>", self.prefix)
+    }
+
+    pub(crate) fn register(&self, server: &EngineName) -> String {
+        format!("{}.ctl.{}.register", self.prefix, token(server.as_str()))
+    }
+
+    pub(crate) fn configuration(&self, server: &EngineName, version: i64) -> String {
+        format!("{}.ctl.{}.config.{version}", self.prefix, token(server.as_str()))
+    }
+
+    pub(crate) fn configurations(&self, server: &EngineName) -> String {
+        format!("{}.ctl.{}.config.*", self.prefix, token(server.as_str()))
+    }
+
+    pub(crate) fn all_configurations(&self) -> String {
+        format!("{}.ctl.*.config.*", self.prefix)
+    }
+
+    pub(crate) fn router_consumer(partition: u32) -> String {
+        format!("router-{partition}")
+    }
+
+    pub(crate) fn lane_consumer(target: &NodeId, channel: &ChannelId) -> String {
+        format!("{}=={}", token(target.as_str()), token(channel.as_str()))
+    }
+
+    pub(crate) fn recorder_consumer(source: &NodeId) -> String {
+        token(source.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_are_no_tokens_are_escaped_readably_and_differently() {
+        assert_eq!(token("store-001_a"), "store-001_a");
+        assert_eq!(token("a.b c"), "a=2Eb=20c");
+        assert_eq!(token("a=2Eb"), "a=3D2Eb");
+        assert_eq!(token("ü>*"), "=C3=BC=3E=2A");
+        assert!(!token("==").contains("=="));
+    }
+
+    #[test]
+    fn subjects_are_those_of_the_contract() {
+        let subjects = Subjects::new("sym");
+        let (s, t) = (NodeId::new("s.1").expect("id"), NodeId::new("t").expect("id"));
+        let channel = ChannelId::new("sale").expect("id");
+        assert_eq!(subjects.capture(&s, &channel), "sym.capture.s=2E1.sale");
+        assert_eq!(subjects.node(&t, &channel, &s), "sym.node.0.t.sale.s=2E1");
+        assert_eq!(subjects.status(&s, &t, &channel), "sym.status.s=2E1.t.sale");
+        assert_eq!(subjects.routed(&s, &channel), "sym.routed.s=2E1.sale");
+        assert_eq!(subjects.capture_stream(), "SYM_CAPTURE");
+    }
+}
