@@ -15,7 +15,7 @@ pub struct ServerUrl {
 }
 
 /// How to reach NATS, and who to be there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NatsOptions {
     /// `nats.url`: one or more servers of one cluster.
     pub urls: Vec<String>,

@@ -1,0 +1,336 @@
+//! The bus against a real nats-server.
+
+use std::time::Duration;
+use symstream_nats::{BatchType, Bus, BusError, LaneId, PARTITION_COUNT, PartHeader, Tail};
+use symstream_shared::db::ConnectOptions;
+use symstream_shared::engine::{Engine, NatsOptions, Settings};
+use symstream_shared::id::{ChannelId, EngineName, ExternalId, GroupId, NodeId};
+use symstream_shared::wire::{Configuration, RegistrationReply, RegistrationRequest};
+use symstream_tests::server::NatsServer;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    server: NatsServer,
+    bus: Bus,
+}
+
+async fn fixture() -> Fixture {
+    let server = NatsServer::start().await;
+    let engine = Engine {
+        name: EngineName::new("e").expect("name"),
+        group: GroupId::new("g").expect("id"),
+        external_id: ExternalId::new("x").expect("id"),
+        db: ConnectOptions {
+            url: String::from("sqlite://unused").into(),
+            user: None,
+            password: None,
+            init_sql: None,
+        },
+        registration_url: None,
+        nats: NatsOptions {
+            urls: vec![server.url()],
+            ..NatsOptions::default()
+        },
+        table_prefix: "sym".into(),
+        settings: Settings::default(),
+    };
+    let bus = Bus::connect(&engine, "test").await.expect("connect");
+    bus.ensure_streams().await.expect("streams");
+    Fixture { server, bus }
+}
+
+fn source() -> NodeId {
+    NodeId::new("source.1").expect("id")
+}
+
+fn target() -> NodeId {
+    NodeId::new("target").expect("id")
+}
+
+fn channel() -> ChannelId {
+    ChannelId::new("sale").expect("id")
+}
+
+fn header(batch_id: i64, part: u32, part_last: u32) -> PartHeader {
+    PartHeader {
+        source: source(),
+        target: Some(target()),
+        channel: channel(),
+        batch_id,
+        previous_batch_id: Some(batch_id - 1),
+        batch_type: BatchType::Event,
+        rows: 1,
+        part,
+        part_last,
+        configuration_version: 1,
+        time_ms: 0,
+    }
+}
+
+/// The batches on all partitions, acknowledged as they come, until `count` have come.
+async fn captured(bus: &Bus, count: usize) -> Vec<i64> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let (batch_tx, mut batch_rx) = tokio::sync::mpsc::channel(16);
+    for partition in 0..PARTITION_COUNT {
+        let mut deliveries = bus.partition(partition);
+        let batch_tx = batch_tx.clone();
+        tasks.spawn(async move {
+            loop {
+                let delivery = deliveries.next().await;
+                let batch_id = delivery.header().expect("header").batch_id;
+                delivery.ack().await.expect("ack");
+                batch_tx.send(batch_id).await.expect("receiver");
+            }
+        });
+    }
+    let mut batches = Vec::new();
+    while batches.len() < count {
+        batches.push(
+            tokio::time::timeout(PATIENCE, batch_rx.recv())
+                .await
+                .expect("in time")
+                .expect("sender"),
+        );
+    }
+    batches
+}
+
+#[tokio::test]
+async fn captured_batches_are_stored_once_and_in_order_though_the_server_is_killed() {
+    let Fixture { mut server, bus } = fixture().await;
+    let mut publisher = bus.captured(&source(), &channel());
+    let (progress_tx, mut progress_rx) = tokio::sync::watch::channel(0);
+    let publishing = tokio::spawn(async move {
+        for batch_id in 1..=400 {
+            publisher
+                .publish(&header(batch_id, 1, 1), vec![0; 1000])
+                .await
+                .expect("publish");
+            progress_tx.send_replace(batch_id);
+        }
+        publisher
+    });
+    for batch_id in [100, 250] {
+        progress_rx
+            .wait_for(|published| *published >= batch_id)
+            .await
+            .expect("publisher");
+        server.kill();
+        server.start_again().await;
+    }
+    let mut publisher = publishing.await.expect("publisher");
+    assert_eq!(
+        publisher.last().await.expect("last").map(|last| last.batch_id),
+        Some(400)
+    );
+    assert_eq!(captured(&bus, 400).await, (1..=400).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_publisher_that_repeats_after_a_crash_adds_nothing_and_an_older_one_is_fenced() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let mut first = bus.captured(&source(), &channel());
+    assert_eq!(first.last().await.expect("last"), None);
+    first.publish(&header(1, 1, 1), vec![1]).await.expect("publish");
+    let mut second = bus.captured(&source(), &channel());
+    second
+        .publish(&header(1, 1, 1), vec![1])
+        .await
+        .expect("the same again is done");
+    second.publish(&header(2, 1, 2), vec![2]).await.expect("publish");
+    second.publish(&header(2, 2, 2), vec![3]).await.expect("publish");
+    let fenced = first
+        .publish(&header(2, 1, 1), vec![9])
+        .await
+        .expect_err("something newer is there");
+    assert!(matches!(fenced, BusError::Fenced { .. }), "{fenced}");
+    assert_eq!(captured(&bus, 3).await, [1, 2, 2]);
+}
+
+#[tokio::test]
+async fn the_parts_of_a_batch_can_be_read_again_from_its_last_one() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let mut publisher = bus.captured(&source(), &channel());
+    for (batch_id, part, last) in [(1, 1, 1), (2, 1, 3), (2, 2, 3), (2, 3, 3)] {
+        let part_number = u8::try_from(part).expect("small");
+        publisher
+            .publish(&header(batch_id, part, last), vec![part_number])
+            .await
+            .expect("publish");
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for partition in 0..PARTITION_COUNT {
+        let (mut deliveries, bus) = (bus.partition(partition), bus.clone());
+        tasks.spawn(async move {
+            loop {
+                let delivery = deliveries.next().await;
+                let header = delivery.header().expect("header");
+                if header.batch_id == 2 && header.part == header.part_last {
+                    let (sequence, first, body) = bus
+                        .captured_part(&delivery, delivery.sequence - 3)
+                        .await
+                        .expect("first part");
+                    assert_eq!((first.part, body.as_ref()), (1, [1_u8].as_slice()));
+                    let (_, second, _) = bus.captured_part(&delivery, sequence).await.expect("second part");
+                    return second.part;
+                }
+                delivery.ack().await.expect("ack");
+            }
+        });
+    }
+    let part = tokio::time::timeout(PATIENCE, tasks.join_next())
+        .await
+        .expect("in time");
+    assert_eq!(part.expect("task").expect("no panic"), 2);
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_comes_again_in_order() {
+    let Fixture { server: _server, bus } = fixture().await;
+    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
+    bus.ensure_node(&target(), &[channel()]).await.expect("again");
+    for batch_id in 1..=5 {
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0])
+            .await
+            .expect("publish");
+    }
+    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    let first = deliveries.next_within(PATIENCE).await.expect("first");
+    first.ack().await.expect("ack");
+    for _ in 2..=4 {
+        deliveries.next_within(PATIENCE).await.expect("more");
+    }
+    deliveries.reopen();
+    for batch_id in 2..=5 {
+        let delivery = deliveries.next_within(PATIENCE).await.expect("again");
+        assert_eq!(delivery.header().expect("header").batch_id, batch_id);
+        delivery.ack().await.expect("ack");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_made_later_is_waited_for() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    assert!(deliveries.next_within(Duration::from_millis(300)).await.is_none());
+    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
+    bus.publish_lane(&header(1, 1, 1), vec![0])
+        .await
+        .expect("publish");
+    assert!(deliveries.next_within(PATIENCE).await.is_some());
+}
+
+#[tokio::test]
+async fn a_tail_is_written_by_one_router_only() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let lane = LaneId {
+        source: source(),
+        target: target(),
+        channel: channel(),
+    };
+    let none = bus.tail(&lane).await.expect("tail");
+    assert_eq!(none, Tail::default());
+    let revision = bus
+        .set_tail(
+            &lane,
+            Tail {
+                batch_id: 7,
+                previous_batch_id: 0,
+                ..none
+            },
+        )
+        .await
+        .expect("write");
+    let late = bus
+        .set_tail(
+            &lane,
+            Tail {
+                batch_id: 7,
+                previous_batch_id: 0,
+                ..none
+            },
+        )
+        .await;
+    assert!(matches!(late, Err(BusError::Fenced { .. })), "{late:?}");
+    let tail = bus.tail(&lane).await.expect("tail");
+    assert_eq!(
+        tail,
+        Tail {
+            batch_id: 7,
+            previous_batch_id: 0,
+            revision
+        }
+    );
+}
+
+#[tokio::test]
+async fn configurations_are_kept_by_version_and_the_latest_is_found() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let server = EngineName::new("cloud-1").expect("name");
+    assert_eq!(bus.latest_configuration(&server).await.expect("none"), None);
+    let mut changes = bus.configuration_changes(&server).await.expect("subscribe");
+    bus.flush().await.expect("flush");
+    for version in 1..=3 {
+        bus.publish_configuration(
+            &server,
+            &Configuration {
+                version,
+                tables: vec![],
+            },
+        )
+        .await
+        .expect("publish");
+        tokio::time::timeout(PATIENCE, changes.next())
+            .await
+            .expect("in time")
+            .expect("notified");
+    }
+    let latest = bus
+        .latest_configuration(&server)
+        .await
+        .expect("latest")
+        .expect("some");
+    assert_eq!(latest.version, 3);
+    let second = bus
+        .configuration(&server, 2)
+        .await
+        .expect("second")
+        .expect("some");
+    assert_eq!(second.version, 2);
+    assert_eq!(bus.configuration(&server, 9).await.expect("none"), None);
+}
+
+#[tokio::test]
+async fn a_registration_is_answered_or_nobody_is_there() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let server = EngineName::new("cloud-1").expect("name");
+    let request = RegistrationRequest {
+        group: GroupId::new("local").expect("id"),
+        external_id: ExternalId::new("x").expect("id"),
+        password: "p".into(),
+        database_type: "SQLite".into(),
+        database_version: "3".into(),
+        symmetric_version: "0".into(),
+        sync_url: "nats://x/y".into(),
+    };
+    let nobody = bus.register(&server, &request).await;
+    assert!(matches!(nobody, Err(BusError::Unreachable { .. })), "{nobody:?}");
+    let mut calls = bus.registrations(&server).await.expect("serve");
+    bus.flush().await.expect("flush");
+    tokio::spawn(async move {
+        let call = calls.next().await.expect("request");
+        call.respond(RegistrationReply::Refused {
+            reason: call.request.group.to_string(),
+        })
+        .await
+        .expect("answer");
+    });
+    let reply = bus.register(&server, &request).await.expect("answer");
+    assert_eq!(
+        reply,
+        RegistrationReply::Refused {
+            reason: "local".into()
+        }
+    );
+}
