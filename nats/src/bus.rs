@@ -21,7 +21,10 @@ const ACKS_IN_FLIGHT: usize = 512;
 #[derive(Clone)]
 pub struct Bus {
     pub(crate) client: Client,
+    /// For requests to the JetStream API.
     pub(crate) jetstream: jetstream::Context,
+    /// For publishing, with a timeout of its own.
+    pub(crate) publishing: jetstream::Context,
     pub(crate) subjects: Subjects,
     pub(crate) address: String,
 }

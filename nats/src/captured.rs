@@ -151,7 +151,7 @@ impl CapturedPublisher {
         );
         let ack = self
             .bus
-            .jetstream
+            .publishing
             .publish_with_headers(self.subject.clone(), headers, body)
             .await
             .map_err(|err| (err.kind(), err.to_string()))?

@@ -93,7 +93,7 @@ impl Bus {
             _ => self.unreachable(err),
         };
         let ack = self
-            .jetstream
+            .publishing
             .publish_with_headers(subject.clone(), headers, Bytes::new())
             .await
             .map_err(unknown)?
@@ -188,7 +188,7 @@ impl Bus {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
         loop {
             let sent = self
-                .jetstream
+                .publishing
                 .publish_with_headers(subject.clone(), headers.clone(), body.clone())
                 .await;
             let stored = match sent {
