@@ -135,7 +135,7 @@ impl PartHeader {
 }
 
 /// The id that [`crate::subject::token`] wrote.
-fn untoken(token: &str) -> String {
+pub(crate) fn untoken(token: &str) -> String {
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

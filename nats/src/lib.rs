@@ -13,6 +13,7 @@ mod control;
 mod delivery;
 mod error;
 mod header;
+mod hold;
 mod lane;
 mod streams;
 mod subject;
@@ -23,6 +24,7 @@ pub use control::{ConfigurationChanges, RegistrationCall, Registrations};
 pub use delivery::{Deliveries, Delivery};
 pub use error::BusError;
 pub use header::{BatchType, PartHeader};
+pub use hold::{CapturedMessage, Hold};
 pub use lane::{LaneId, Tail};
 pub use streams::PARTITION_COUNT;
 

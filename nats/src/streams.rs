@@ -57,6 +57,7 @@ impl Bus {
             Config {
                 max_messages_per_subject: 1,
                 discard: DiscardPolicy::Old,
+                subjects: vec![subjects.all_tails(), subjects.all_holds()],
                 ..log(subjects.lanes_stream(), subjects.all_tails())
             },
             queue(subjects.routed_stream(), subjects.all_routed()),

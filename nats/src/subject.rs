@@ -133,6 +133,14 @@ impl Subjects {
         format!("{}.tail.>", self.prefix)
     }
 
+    pub(crate) fn hold(&self, source: &NodeId, channel: &ChannelId) -> String {
+        format!("{}.hold.{}.{}", self.prefix, token(source.as_str()), token(channel.as_str()))
+    }
+
+    pub(crate) fn all_holds(&self) -> String {
+        format!("{}.hold.>", self.prefix)
+    }
+
     pub(crate) fn routed(&self, source: &NodeId, channel: &ChannelId) -> String {
         format!(
             "{}.routed.{}.{}",

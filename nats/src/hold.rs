@@ -1,0 +1,173 @@
+//! Reading captured batches again, and the marks of those that wait because they could not be routed.
+
+use crate::bus::Bus;
+use crate::error::BusError;
+use crate::header::{PartHeader, untoken};
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{DirectGetErrorKind, LastRawMessageErrorKind};
+use bytes::Bytes;
+use symstream_shared::id::{ChannelId, NodeId};
+
+/// One stored message of a captured batch.
+#[derive(Debug, Clone)]
+pub struct CapturedMessage {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Its headers.
+    pub header: PartHeader,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Captured messages of one source and channel that were acknowledged but not routed, so that other sources of
+/// their partition go on. While `from <= through` the router takes nothing newer of that source and channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The source.
+    pub source: NodeId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The stream's sequence from which on nothing is routed yet.
+    pub from: u64,
+    /// The sequence of the last message that was acknowledged without being routed.
+    pub through: u64,
+    /// Which version of the mark this is: a write names the version that it follows. 0: there is none.
+    pub revision: u64,
+}
+
+impl Hold {
+    /// The mark of a source and channel that was never held.
+    pub fn none(source: &NodeId, channel: &ChannelId) -> Self {
+        Self { source: source.clone(), channel: channel.clone(), from: 1, through: 0, revision: 0 }
+    }
+
+    /// Whether anything waits.
+    pub fn is_active(&self) -> bool {
+        self.from <= self.through
+    }
+}
+
+impl Bus {
+    /// The first captured message of a source and channel at or after a sequence of the stream.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], [`BusError::Malformed`].
+    pub async fn captured_next(
+        &self,
+        source: &NodeId,
+        channel: &ChannelId,
+        from: u64,
+    ) -> Result<Option<CapturedMessage>, BusError> {
+        let subject = self.subjects.captured_any_partition(source, channel);
+        let Some(message) = self.next_stored(self.subjects.capture_stream(), &subject, from).await? else {
+            return Ok(None);
+        };
+        let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
+        Ok(Some(CapturedMessage { sequence: message.sequence, header, body: message.payload }))
+    }
+
+    /// The mark of a source and channel, as the stream's leader has it: an old one would let a batch overtake
+    /// those that wait.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], [`BusError::Malformed`].
+    pub async fn hold(&self, source: &NodeId, channel: &ChannelId) -> Result<Hold, BusError> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(self.subjects.lanes_stream())
+            .await
+            .map_err(|err| self.unreachable(err))?;
+        match stream.get_last_raw_message_by_subject(&self.subjects.hold(source, channel)).await {
+            Ok(message) => read_hold(&message),
+            Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Hold::none(source, channel)),
+            Err(err) => Err(self.unreachable(err)),
+        }
+    }
+
+    /// Writes the mark over the version that `hold.revision` names and returns the new revision. A mark that is
+    /// not active any more stays as a message, so that a router that slept can not overwrite it.
+    ///
+    /// # Errors
+    /// [`BusError::Fenced`] when another router wrote it meanwhile; [`BusError::Unreachable`] when it is not
+    /// known whether it was written (read it again).
+    pub async fn set_hold(&self, hold: &Hold) -> Result<u64, BusError> {
+        let subject = self.subjects.hold(&hold.source, &hold.channel);
+        let mut headers = HeaderMap::new();
+        headers.insert("Sym-Source", crate::subject::token(hold.source.as_str()));
+        headers.insert("Sym-Channel", crate::subject::token(hold.channel.as_str()));
+        headers.insert("Sym-From", hold.from.to_string());
+        headers.insert("Sym-Through", hold.through.to_string());
+        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, hold.revision.to_string());
+        let refused = |err: PublishError| match err.kind() {
+            PublishErrorKind::WrongLastSequence => BusError::Fenced {
+                subject: subject.clone(),
+                found: "a mark written by another router".to_owned(),
+                wanted: format!("revision {}", hold.revision),
+            },
+            _ => self.unreachable(err),
+        };
+        let ack = self
+            .jetstream
+            .publish_with_headers(subject.clone(), headers, Bytes::new())
+            .await
+            .map_err(refused)?
+            .await
+            .map_err(refused)?;
+        Ok(ack.sequence)
+    }
+
+    /// All sources and channels of which something waits.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], [`BusError::Malformed`].
+    pub async fn holds(&self) -> Result<Vec<Hold>, BusError> {
+        let mut holds = Vec::new();
+        let mut from = 1;
+        while let Some(message) =
+            self.next_stored(self.subjects.lanes_stream(), &self.subjects.all_holds(), from).await?
+        {
+            from = message.sequence + 1;
+            holds.push(read_hold(&message)?);
+        }
+        holds.retain(Hold::is_active);
+        Ok(holds)
+    }
+
+    async fn next_stored(
+        &self,
+        stream: String,
+        subject: &str,
+        from: u64,
+    ) -> Result<Option<StreamMessage>, BusError> {
+        let stream = self.jetstream.get_stream_no_info(stream).await.map_err(|err| self.unreachable(err))?;
+        match stream.direct_get_next_for_subject(subject, Some(from.max(1))).await {
+            Ok(message) => Ok(Some(message)),
+            Err(err) if err.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(err) => Err(self.unreachable(err)),
+        }
+    }
+}
+
+fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
+    let malformed =
+        |what: &str| BusError::Malformed { subject: message.subject.to_string(), message: what.to_owned() };
+    let header = |name: &str| {
+        message
+            .headers
+            .get(name)
+            .map(|value| value.as_str())
+            .ok_or_else(|| malformed(&format!("header {name} is missing")))
+    };
+    let number = |name: &str| {
+        header(name)?.parse().map_err(|_| malformed(&format!("header {name} is no number")))
+    };
+    Ok(Hold {
+        source: NodeId::new(untoken(header("Sym-Source")?)).map_err(|err| malformed(&err.to_string()))?,
+        channel: ChannelId::new(untoken(header("Sym-Channel")?)).map_err(|err| malformed(&err.to_string()))?,
+        from: number("Sym-From")?,
+        through: number("Sym-Through")?,
+        revision: message.sequence,
+    })
+}
