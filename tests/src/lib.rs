@@ -1,1 +1,16 @@
-//! skeleton
+//! The harness: real servers, the real binaries, the clinic.
+//!
+//! Every test starts what it needs on free ports of the loopback interface, in a temporary folder of its own, and
+//! ends it when it is dropped, also when it panics. `SYM_TEST_KEEP=1` keeps the folder; a failed test keeps it
+//! always and says where it is.
+
+pub mod binaries;
+pub mod clinic;
+pub mod compare;
+pub mod database;
+pub mod engine;
+pub mod eventually;
+pub mod folder;
+pub mod port;
+pub mod process;
+pub mod server;

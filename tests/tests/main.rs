@@ -1,0 +1,3 @@
+//! Scenarios: real databases, a real nats-server, the real binaries.
+
+mod harness;
