@@ -38,7 +38,7 @@ pub struct ConnectOptions {
 }
 
 #[derive(Clone)]
-enum Pools {
+pub(super) enum Pools {
     Postgres(Pool<Postgres>),
     Mysql(Pool<MySql>),
     Sqlite(Pool<Sqlite>),
@@ -47,7 +47,7 @@ enum Pools {
 /// A database: a pool of connections. Clones share the pool.
 #[derive(Clone)]
 pub struct Database {
-    pools: Pools,
+    pub(super) pools: Pools,
     address: String,
 }
 
@@ -605,7 +605,8 @@ fn mysql_row(row: &MySqlRow) -> Result<Row, DbError> {
                 Cell::Int(row.try_get_unchecked(index).map_err(get)?)
             }
             "DOUBLE" => Cell::Real(row.try_get(index).map_err(get)?),
-            "VARCHAR" | "CHAR" | "TEXT" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM" => {
+            // By its collation, not by its name: a text with a `_bin` collation is called VARBINARY here.
+            _ if <str as sqlx::Type<MySql>>::compatible(&type_info) => {
                 Cell::Text(row.try_get_unchecked(index).map_err(get)?)
             }
             "BLOB" | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" | "VARBINARY" | "BINARY" => {
