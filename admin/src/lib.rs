@@ -1,1 +1,3 @@
-//! skeleton
+//! The operator's commands.
+
+pub mod import;

@@ -1,0 +1,99 @@
+//! How each database writes what the XML format describes, and how it reads a script.
+
+mod mysql;
+mod postgres;
+mod sqlite;
+
+use super::model::{Column, ColumnType, Table};
+use symstream_shared::db::DatabaseKind;
+
+/// What the databases do differently when tables are made and rows are put in. All of it is text: nothing
+/// here runs anything.
+pub(super) trait Dialect: Sync {
+    fn kind(&self) -> DatabaseKind;
+
+    /// The type's name; `in_key` for a column of a key or of a unique index.
+    ///
+    /// # Errors
+    /// Why the database has nothing for it.
+    fn type_name(&self, column_type: ColumnType, in_key: bool) -> Result<String, String>;
+
+    /// The end of a column that numbers itself.
+    ///
+    /// # Errors
+    /// Why it can not do so in this table.
+    fn auto_increment(&self, table: &Table) -> Result<AutoIncrement, String>;
+
+    fn boolean(&self, value: bool) -> &'static str;
+
+    /// Binary data as a literal.
+    fn bytes(&self, bytes: &[u8]) -> String;
+
+    /// The default that gives the time of the insertion to a date or time column.
+    fn default_now(&self, column_type: ColumnType) -> &'static str;
+
+    /// A literal as a column's default.
+    fn default_literal(&self, column_type: ColumnType, literal: String) -> String;
+
+    /// A column as an index (not unique) names it.
+    fn index_column(&self, column: &Column) -> String;
+
+    /// Whether foreign keys are part of the table's definition, else they are added when all tables are there.
+    fn inline_foreign_keys(&self) -> bool;
+
+    /// Whether indexes are part of the table's definition.
+    fn inline_indexes(&self) -> bool;
+
+    /// The end of a table's definition.
+    fn table_options(&self) -> &'static str;
+
+    /// Run before the tables are made, and after.
+    fn around_tables(&self) -> (&'static str, &'static str);
+
+    /// Makes a numbering column go on behind the rows that brought their own numbers.
+    fn continue_numbering(&self, table: &str, column: &str) -> Option<String>;
+
+    /// How a script's statements are told apart.
+    fn lexis(&self) -> Lexis;
+}
+
+/// Where a numbering column says so.
+pub(super) enum AutoIncrement {
+    /// Behind its type.
+    Suffix(&'static str),
+    /// The whole definition, the primary key included.
+    Definition(&'static str),
+}
+
+/// What quotes and comments look like in a database's SQL.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lexis {
+    /// A backslash in a text escapes the next character.
+    pub backslash_escapes: bool,
+    /// `E'…'` is a text with backslash escapes.
+    pub escape_strings: bool,
+    /// `$tag$ … $tag$` is a text.
+    pub dollar_quotes: bool,
+    /// `` `x` `` is a name.
+    pub backticks: bool,
+    /// `[x]` is a name.
+    pub brackets: bool,
+    /// `#` begins a comment, and `--` does only with a blank behind it.
+    pub hash_comments: bool,
+    /// `/* /* */ */` is one comment.
+    pub nested_comments: bool,
+}
+
+/// The dialect of a database.
+pub(super) fn of(kind: DatabaseKind) -> &'static dyn Dialect {
+    match kind {
+        DatabaseKind::Postgres => &postgres::Postgres,
+        DatabaseKind::Mysql => &mysql::Mysql,
+        DatabaseKind::Sqlite => &sqlite::Sqlite,
+    }
+}
+
+/// Bytes as hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,181 @@
+//! Puts the data rows of an XML file into their tables.
+
+use super::ImportError;
+use super::dialect::{self, Dialect};
+use super::encoding;
+use super::model::Table;
+use super::xml::{DataRow, Field};
+use std::collections::{HashMap, HashSet};
+use symstream_shared::catalog::{self, ColumnDef, TableDef};
+use symstream_shared::db::Sql;
+use symstream_shared::logical::LogicalType;
+
+/// Inserts rows one by one, and leaves alone what is there already.
+pub(super) struct Inserter<'a> {
+    dialect: &'static dyn Dialect,
+    /// Tables that this run made: nothing can be in them that it did not put there.
+    new_tables: HashSet<&'a str>,
+    definitions: HashMap<String, TableDef>,
+    /// Rows inserted.
+    pub inserted: usize,
+    /// Rows that were there.
+    pub present: usize,
+}
+
+impl<'a> Inserter<'a> {
+    pub(super) fn new(sql: &dyn Sql, new_tables: impl IntoIterator<Item = &'a Table>) -> Self {
+        Self {
+            dialect: dialect::of(sql.kind()),
+            new_tables: new_tables.into_iter().map(|table| table.name.as_str()).collect(),
+            definitions: HashMap::new(),
+            inserted: 0,
+            present: 0,
+        }
+    }
+
+    /// Inserts a row, unless the table was there before with a row of the same key (or, without a key, with
+    /// the same values).
+    pub(super) async fn insert(&mut self, sql: &mut dyn Sql, row: &DataRow) -> Result<(), ImportError> {
+        let failed = |why: String| ImportError::Row { line: row.line, table: row.table.clone(), why };
+        if !self.definitions.contains_key(&row.table) {
+            let found = catalog::read_table(sql, None, &row.table).await.map_err(|err| failed(err.to_string()))?;
+            let found = found.ok_or_else(|| failed("there is no such table".into()))?;
+            self.definitions.insert(row.table.clone(), found);
+        }
+        let table = &self.definitions[&row.table];
+        let values = values(self.dialect, table, &row.fields).map_err(failed)?;
+        if !self.new_tables.contains(row.table.as_str()) {
+            let query = select_same(self.dialect, table, &values);
+            let found = sql.query(&query, &[]).await.map_err(|err| failed(err.to_string()))?;
+            if !found.is_empty() {
+                self.present += 1;
+                return Ok(());
+            }
+        }
+        let statement = insert(self.dialect, table, &values);
+        sql.execute_script(&statement).await.map_err(|err| failed(err.to_string()))?;
+        self.inserted += 1;
+        Ok(())
+    }
+
+    /// Makes columns that number themselves go on behind the rows.
+    pub(super) async fn finish(&self, sql: &mut dyn Sql) -> Result<(), ImportError> {
+        for table in self.definitions.values() {
+            for column in table.columns.iter().filter(|column| column.auto_increment) {
+                let Some(statement) = self.dialect.continue_numbering(&table.name, &column.name) else { continue };
+                let failed = |err: symstream_shared::db::DbError| ImportError::Table {
+                    table: table.name.clone(),
+                    why: err.to_string(),
+                };
+                sql.execute_script(&statement).await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A column with its value as a literal; `None` for null.
+type Value<'t> = (&'t ColumnDef, Option<String>);
+
+fn values<'t>(dialect: &dyn Dialect, table: &'t TableDef, fields: &[Field]) -> Result<Vec<Value<'t>>, String> {
+    if fields.is_empty() {
+        return Err("the row has no <field>".into());
+    }
+    fields
+        .iter()
+        .map(|field| {
+            let column = table
+                .column_ignoring_case(&field.name)
+                .ok_or_else(|| format!("the table has no column {}", field.name))?;
+            let literal = match &field.text {
+                None => None,
+                Some(text) => Some(
+                    literal(dialect, column.logical, text, field.hexadecimal)
+                        .map_err(|why| format!("column {}: {why}", column.name))?,
+                ),
+            };
+            Ok((column, literal))
+        })
+        .collect()
+}
+
+fn literal(
+    dialect: &dyn Dialect,
+    logical: LogicalType,
+    text: &str,
+    hexadecimal: bool,
+) -> Result<String, String> {
+    use LogicalType as L;
+    let quoted = |text: &str| dialect.kind().literal(text);
+    match logical {
+        L::Text | L::Enum | L::Json | L::Any | L::Other | L::Array => Ok(quoted(text)),
+        L::Bytes if hexadecimal => encoding::hexadecimal(text.trim())
+            .map(|bytes| dialect.bytes(&bytes))
+            .ok_or_else(|| "the value is not hexadecimal".into()),
+        L::Bytes => encoding::base64(text)
+            .map(|bytes| dialect.bytes(&bytes))
+            .ok_or_else(|| "the value is not base64".into()),
+        _ if text.trim().is_empty() => Err("the value is empty; null is written xsi:nil=\"true\"".into()),
+        L::Bool => super::ddl::boolean(text)
+            .map(|value| dialect.boolean(value).to_owned())
+            .ok_or_else(|| format!("{text:?} is neither true nor false")),
+        // MySQL's boolean is a small integer.
+        L::Int if matches!(text.trim(), "true" | "false") => Ok(i32::from(text.trim() == "true").to_string()),
+        _ => Ok(quoted(text.trim())),
+    }
+}
+
+fn insert(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) -> String {
+    let kind = dialect.kind();
+    let columns: Vec<_> = values.iter().map(|(column, _)| kind.quote(&column.name)).collect();
+    let literals: Vec<_> = values.iter().map(|(_, literal)| literal.as_deref().unwrap_or("null")).collect();
+    let always = values.iter().any(|(column, _)| column.identity_always);
+    format!(
+        "insert into {} ({}){} values ({})",
+        kind.quote_table(table.schema.as_deref(), &table.name),
+        columns.join(", "),
+        if always { " overriding system value" } else { "" },
+        literals.join(", "),
+    )
+}
+
+/// Finds the row with the same key; with the same values where it has no key, or brings none.
+fn select_same(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) -> String {
+    let kind = dialect.kind();
+    let has = |key: &String| values.iter().any(|(column, _)| column.name == *key);
+    let by_key = !table.primary_key.is_empty() && table.primary_key.iter().all(has);
+    let conditions: Vec<_> = values
+        .iter()
+        .filter(|(column, _)| !by_key || table.is_key(&column.name))
+        .map(|(column, literal)| {
+            let name = kind.quote(&column.name);
+            literal.as_ref().map_or_else(|| format!("{name} is null"), |literal| format!("{name} = {literal}"))
+        })
+        .collect();
+    format!(
+        "select 1 from {} where {} limit 1",
+        kind.quote_table(table.schema.as_deref(), &table.name),
+        conditions.join(" and "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symstream_shared::db::DatabaseKind;
+
+    #[test]
+    fn values_are_written_as_their_columns_want_them() {
+        let of = |kind, logical, text| literal(dialect::of(kind), logical, text, false);
+        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Text, " a'b ").as_deref(), Ok("' a''b '"));
+        assert_eq!(of(DatabaseKind::Sqlite, LogicalType::Int, " 5\n").as_deref(), Ok("'5'"));
+        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Bool, "1").as_deref(), Ok("true"));
+        assert_eq!(of(DatabaseKind::Mysql, LogicalType::Bool, "false").as_deref(), Ok("0"));
+        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Bytes, "AP8=").as_deref(), Ok("'\\x00ff'"));
+        assert_eq!(of(DatabaseKind::Mysql, LogicalType::Bytes, "").as_deref(), Ok("x''"));
+        assert!(of(DatabaseKind::Sqlite, LogicalType::Int, "").is_err());
+        assert!(of(DatabaseKind::Sqlite, LogicalType::Bytes, "?").is_err());
+        let hex = literal(dialect::of(DatabaseKind::Sqlite), LogicalType::Bytes, "00FF", true);
+        assert_eq!(hex.as_deref(), Ok("x'00ff'"));
+    }
+}
