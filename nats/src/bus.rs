@@ -105,6 +105,9 @@ impl Bus {
         }
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(REQUEST_TIMEOUT)
+            .build(client.clone());
+        let publishing = jetstream::context::ContextBuilder::new()
+            .timeout(ACK_TIMEOUT)
             .ack_timeout(ACK_TIMEOUT)
             .max_ack_inflight(ACKS_IN_FLIGHT)
             .backpressure_on_inflight(true)
@@ -112,6 +115,7 @@ impl Bus {
         Ok(Self {
             client,
             jetstream,
+            publishing,
             subjects: Subjects::new(&engine.table_prefix),
             address,
         })

@@ -109,7 +109,7 @@ impl Bus {
             _ => self.unreachable(err),
         };
         let ack = self
-            .jetstream
+            .publishing
             .publish_with_headers(subject.clone(), headers, Bytes::new())
             .await
             .map_err(refused)?
