@@ -3,12 +3,29 @@
 //! Owns what the tables look like on each dialect (seed 002, `spec/design.md` and SymStream's own ones).
 //! Refuses to know what is written into them, but for the registration server's own first rows.
 
+mod configuration_tables;
 mod create;
+mod definition;
+mod dialect;
 mod identity;
+mod own_tables;
 mod render;
-mod spec;
+mod runtime_tables;
 mod tables;
 
 pub use create::{create, drop_all};
 pub use identity::ensure_identity;
 pub use tables::{InvalidPrefix, Tables};
+
+use definition::TableSpec;
+
+/// Every `sym_` table.
+fn all_tables() -> impl Iterator<Item = &'static TableSpec> {
+    configuration_tables::TABLES
+        .iter()
+        .chain(runtime_tables::TABLES)
+        .chain(own_tables::TABLES)
+}
+
+#[cfg(test)]
+mod tests;

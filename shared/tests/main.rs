@@ -1,0 +1,3 @@
+//! Claims of this crate that need a database; SQLite's needs no server.
+
+mod schema;
