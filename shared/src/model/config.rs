@@ -2,13 +2,15 @@
 
 use super::entity::{Channel, Node, NodeChannelCtl, NodeGroupLink, Router, Trigger, TriggerRouter};
 use super::error::ModelError;
-use super::rule::Rule;
+use super::fields::Fields;
+use super::rule::{Rule, RuleKind};
+use super::travel::travel_tables;
 use crate::id::{ChannelId, GroupId, NodeId};
-use crate::wire;
+use crate::wire::{self, RuleId};
 use std::collections::{HashMap, HashSet};
 
 /// The configuration in force from [`Self::version`] on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Grows by one with every change at the registration server; 0 before the first.
     pub version: i64,
@@ -31,22 +33,192 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration. Tables and columns that only a newer sender knows are passed over.
     ///
     /// # Errors
-    /// [`ModelError`] for the first value or expression that is not valid.
-    pub fn from_wire(_configuration: &wire::Configuration) -> Result<Self, ModelError> {
-        unimplemented!()
+    /// [`ModelError`] for the first value, expression or reference that is not valid.
+    pub fn from_wire(configuration: &wire::Configuration) -> Result<Self, ModelError> {
+        let mut config = Self {
+            version: configuration.version,
+            ..Self::default()
+        };
+        // References are checked when everything that they may name is there.
+        let mut references = Vec::new();
+        for travel in travel_tables() {
+            let Some(table) = configuration
+                .tables
+                .iter()
+                .find(|table| table.name == travel.spec.name)
+            else {
+                continue;
+            };
+            for row in Fields::rows(table, travel.spec.key) {
+                row.check(&travel)?;
+                config.add(travel.spec.name, &row)?;
+                references.push((travel.spec.name, row));
+            }
+        }
+        for (table, row) in &references {
+            config.check_references(table, row)?;
+        }
+        config
+            .trigger_routers
+            .sort_by(|a, b| (&a.trigger_id, &a.router_id).cmp(&(&b.trigger_id, &b.router_id)));
+        Ok(config)
+    }
+
+    fn add(&mut self, table: &str, row: &Fields<'_>) -> Result<(), ModelError> {
+        match table {
+            "node" => {
+                let node = Node::read(row)?;
+                self.nodes.insert(node.node_id.clone(), node);
+            }
+            "node_security" => {
+                if row.opt_time("registration_time")?.is_some() {
+                    self.registered.insert(row.id("node_id")?);
+                }
+            }
+            "node_group_link" => {
+                self.links.insert(NodeGroupLink::read(row)?);
+            }
+            "channel" => {
+                let channel = Channel::read(row)?;
+                self.channels.insert(channel.channel_id.clone(), channel);
+            }
+            "node_channel_ctl" => {
+                self.controls.insert(
+                    (row.id("node_id")?, row.id("channel_id")?),
+                    NodeChannelCtl::read(row)?,
+                );
+            }
+            "trigger" => {
+                let trigger = Trigger::read(row)?;
+                self.triggers.insert(trigger.trigger_id.clone(), trigger);
+            }
+            "router" => {
+                let router = Router::read(row)?;
+                self.routers.insert(router.router_id.clone(), router);
+            }
+            "trigger_router" => self.trigger_routers.push(TriggerRouter::read(row)?),
+            // Tables that nodes keep a copy of, and that no rule follows from.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_references(&self, table: &str, row: &Fields<'_>) -> Result<(), ModelError> {
+        match table {
+            "trigger" if !self.channels.contains_key(&row.id::<ChannelId>("channel_id")?) => Err(row.wrong(
+                "channel_id",
+                format!("there is no channel {:?}", row.text("channel_id")?),
+            )),
+            "trigger_router" if !self.triggers.contains_key(&row.text("trigger_id")?) => {
+                Err(row.wrong("trigger_id", "there is no such trigger"))
+            }
+            "trigger_router" if !self.routers.contains_key(&row.text("router_id")?) => {
+                Err(row.wrong("router_id", "there is no such router"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The rules for changes that a trigger captured at a node of `source`, in a fixed order. Only where
     /// `sym_node_group_link` links the groups: without a link nothing flows.
-    pub fn rules_for(&self, _trigger_id: &str, _source: &GroupId) -> Vec<Rule> {
-        unimplemented!()
+    pub fn rules_for(&self, trigger_id: &str, source: &GroupId) -> Vec<Rule> {
+        let Some(trigger) = self.triggers.get(trigger_id) else {
+            return Vec::new();
+        };
+        let mut rules: Vec<Rule> = own_rule(trigger, source).into_iter().collect();
+        rules.extend(
+            self.routers_of(trigger_id, source)
+                .map(|(link, router)| router_rule(trigger, link, router)),
+        );
+        rules.retain(|rule| {
+            self.links.contains(&NodeGroupLink {
+                source: source.clone(),
+                target: rule.target_group.clone(),
+            })
+        });
+        rules
     }
 
     /// The active triggers that belong into the databases of a group's nodes, in the order of their ids.
-    pub fn triggers_at(&self, _group: &GroupId) -> Vec<&Trigger> {
-        unimplemented!()
+    pub fn triggers_at(&self, group: &GroupId) -> Vec<&Trigger> {
+        let mut triggers: Vec<&Trigger> = self
+            .triggers
+            .values()
+            .filter(|trigger| trigger.active)
+            .filter(|trigger| {
+                trigger.source_group.as_ref() == Some(group)
+                    || self.routers_of(&trigger.trigger_id, group).next().is_some()
+            })
+            .collect();
+        triggers.sort_by(|a, b| a.trigger_id.cmp(&b.trigger_id));
+        triggers
+    }
+
+    fn routers_of<'a>(
+        &'a self,
+        trigger_id: &'a str,
+        source: &'a GroupId,
+    ) -> impl Iterator<Item = (&'a TriggerRouter, &'a Router)> {
+        self.trigger_routers
+            .iter()
+            .filter(move |link| link.enabled && link.trigger_id == trigger_id)
+            .filter_map(|link| Some((link, self.routers.get(&link.router_id)?)))
+            .filter(move |(_, router)| router.source_group == *source)
+    }
+}
+
+/// The rule that a trigger is itself, where it names its groups.
+fn own_rule(trigger: &Trigger, source: &GroupId) -> Option<Rule> {
+    if trigger.source_group.as_ref() != Some(source) {
+        return None;
+    }
+    Some(Rule {
+        id: RuleId::NodeSelect(trigger.trigger_id.clone()),
+        target_group: trigger.target_group.clone()?,
+        kind: trigger
+            .node_select
+            .clone()
+            .map_or(RuleKind::Default, RuleKind::Subselect),
+        on_insert: true,
+        on_update: true,
+        on_delete: true,
+        target_schema: trigger.target_schema.clone(),
+        target_table: trigger
+            .target_table
+            .clone()
+            .unwrap_or_else(|| trigger.source_table.clone()),
+        ping_back: false,
+        initial_load_order: trigger.initial_load_order,
+        initial_load_select: trigger.initial_load_select.clone(),
+    })
+}
+
+fn router_rule(trigger: &Trigger, link: &TriggerRouter, router: &Router) -> Rule {
+    let target_table = router
+        .target_table
+        .as_ref()
+        .or(trigger.target_table.as_ref())
+        .unwrap_or(&trigger.source_table);
+    Rule {
+        id: RuleId::Router(router.router_id.clone()),
+        target_group: router.target_group.clone(),
+        kind: router.kind.clone(),
+        on_insert: router.on_insert,
+        on_update: router.on_update,
+        on_delete: router.on_delete,
+        target_schema: router
+            .target_schema
+            .clone()
+            .or_else(|| trigger.target_schema.clone()),
+        target_table: target_table.clone(),
+        ping_back: link.ping_back,
+        initial_load_order: link.initial_load_order.unwrap_or(trigger.initial_load_order),
+        initial_load_select: link
+            .initial_load_select
+            .clone()
+            .or_else(|| trigger.initial_load_select.clone()),
     }
 }

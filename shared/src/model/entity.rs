@@ -1,6 +1,9 @@
 //! Rows of the configuration tables.
 
-use super::expression::{ColumnExpression, LookupRule, Subselect};
+use super::error::ModelError;
+use super::expression::{ColumnExpression, ExpressionError, LookupRule, Subselect};
+use super::fields::Fields;
+use super::rule::RuleKind;
 use crate::id::{ChannelId, ExternalId, GroupId, NodeId};
 
 /// `sym_node`: what routing needs of it.
@@ -107,21 +110,8 @@ pub struct Trigger {
     pub initial_load_order: i64,
     /// Whether `inactive_time` is empty: an inactive trigger captures nothing more.
     pub active: bool,
-    /// `last_updated_time`, as text.
-    pub last_updated_time: Option<String>,
-}
-
-/// `sym_router.router_type`, with the expression that belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RouterType {
-    /// `default`: every node of the group.
-    Default,
-    /// `column`
-    Column(ColumnExpression),
-    /// `lookuptable`
-    LookupTable(LookupRule),
-    /// `subselect`
-    Subselect(Subselect),
+    /// `last_updated_time`, in milliseconds since 1970.
+    pub last_updated_ms: Option<i64>,
 }
 
 /// `sym_router`
@@ -134,7 +124,7 @@ pub struct Router {
     /// `target_node_group_id`
     pub target_group: GroupId,
     /// `router_type` and `router_expression`
-    pub router_type: RouterType,
+    pub kind: RuleKind,
     /// `sync_on_insert`
     pub on_insert: bool,
     /// `sync_on_update`
@@ -156,10 +146,160 @@ pub struct TriggerRouter {
     pub router_id: String,
     /// `enabled`
     pub enabled: bool,
-    /// `initial_load_order`
-    pub initial_load_order: i64,
-    /// `initial_load_select`
+    /// `initial_load_order`; `None` where it has its default, so that the trigger's own holds.
+    pub initial_load_order: Option<i64>,
+    /// `initial_load_select`; `None`: the trigger's own holds.
     pub initial_load_select: Option<String>,
     /// `ping_back_enabled`: changes go back to the node they came from, too.
     pub ping_back: bool,
+}
+
+impl Node {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            node_id: row.id("node_id")?,
+            group: row.id("node_group_id")?,
+            external_id: row.id("external_id")?,
+            sync_enabled: row.flag("sync_enabled", false)?,
+            sync_url: row.opt_text("sync_url"),
+            created_at_node_id: row.opt_id("created_at_node_id")?,
+        })
+    }
+}
+
+impl NodeGroupLink {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            source: row.id("source_node_group_id")?,
+            target: row.id("target_node_group_id")?,
+        })
+    }
+}
+
+impl Channel {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            channel_id: row.id("channel_id")?,
+            processing_order: row.number("processing_order", 1)?,
+            max_batch_size: row.count("max_batch_size", 1000)?,
+            max_batch_to_send: row.count("max_batch_to_send", 60)?,
+            enabled: row.flag("enabled", true)?,
+        })
+    }
+}
+
+impl NodeChannelCtl {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            suspended: row.flag("suspend_enabled", false)?,
+            ignored: row.flag("ignore_enabled", false)?,
+        })
+    }
+}
+
+impl Trigger {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        let trigger = Self {
+            trigger_id: row.text("trigger_id")?,
+            source_schema: row.opt_text("source_schema_name"),
+            source_table: row.text("source_table_name")?,
+            target_schema: row.opt_text("target_schema_name"),
+            target_table: row.opt_text("target_table_name"),
+            source_group: row.opt_id("source_node_group_id")?,
+            target_group: row.opt_id("target_node_group_id")?,
+            channel: row.id("channel_id")?,
+            on_insert: row.flag("sync_on_insert", true)?,
+            on_update: row.flag("sync_on_update", true)?,
+            on_delete: row.flag("sync_on_delete", true)?,
+            on_incoming_batch: row.flag("sync_on_incoming_batch", false)?,
+            column_level: row.flag("sync_column_level", false)?,
+            name_for_insert: row.opt_text("name_for_insert_trigger"),
+            name_for_update: row.opt_text("name_for_update_trigger"),
+            name_for_delete: row.opt_text("name_for_delete_trigger"),
+            insert_condition: row.opt_text("sync_on_insert_condition"),
+            update_condition: row.opt_text("sync_on_update_condition"),
+            delete_condition: row.opt_text("sync_on_delete_condition"),
+            initial_load_select: row.opt_text("initial_load_select"),
+            node_select: row
+                .opt_text("node_select")
+                .map(|text| Subselect::parse(&text))
+                .transpose()
+                .map_err(|err| row.not_understood("node_select", err))?,
+            tx_id_expression: row.opt_text("tx_id_expression"),
+            excluded_columns: comma_separated(row.opt_text("excluded_column_names")),
+            initial_load_order: row.number("initial_load_order", 1)?,
+            active: row.opt_time("inactive_time")?.is_none(),
+            last_updated_ms: row.opt_time("last_updated_time")?,
+        };
+        match (&trigger.source_group, &trigger.target_group) {
+            (Some(_), None) => Err(row.wrong(
+                "target_node_group_id",
+                "it is empty, but source_node_group_id is not",
+            )),
+            (None, Some(_)) => Err(row.wrong(
+                "source_node_group_id",
+                "it is empty, but target_node_group_id is not",
+            )),
+            _ if trigger.channel.is_reload() => {
+                Err(row.wrong("channel_id", "the channel reload is for initial loads only"))
+            }
+            _ => Ok(trigger),
+        }
+    }
+}
+
+impl Router {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        let router_type = row
+            .opt_text("router_type")
+            .unwrap_or_else(|| "default".to_owned());
+        let expression = row.opt_text("router_expression").unwrap_or_default();
+        let kind = match router_type.trim().to_lowercase().as_str() {
+            "default" => Ok(RuleKind::Default),
+            "column" => ColumnExpression::parse(&expression).map(RuleKind::Column),
+            "lookuptable" => LookupRule::parse(&expression).map(RuleKind::Lookup),
+            "subselect" => Subselect::parse(&expression).map(RuleKind::Subselect),
+            _ => {
+                let why = format!("{router_type:?} is none of default, column, lookuptable, subselect");
+                return Err(row.wrong("router_type", why));
+            }
+        };
+        Ok(Self {
+            router_id: row.text("router_id")?,
+            source_group: row.id("source_node_group_id")?,
+            target_group: row.id("target_node_group_id")?,
+            kind: kind.map_err(|err: ExpressionError| row.not_understood("router_expression", err))?,
+            on_insert: row.flag("sync_on_insert", true)?,
+            on_update: row.flag("sync_on_update", true)?,
+            on_delete: row.flag("sync_on_delete", true)?,
+            target_schema: row.opt_text("target_schema_name"),
+            target_table: row.opt_text("target_table_name"),
+        })
+    }
+}
+
+impl TriggerRouter {
+    pub(super) fn read(row: &Fields<'_>) -> Result<Self, ModelError> {
+        let order = row.number("initial_load_order", INITIAL_LOAD_ORDER_DEFAULT)?;
+        Ok(Self {
+            trigger_id: row.text("trigger_id")?,
+            router_id: row.text("router_id")?,
+            enabled: row.flag("enabled", true)?,
+            initial_load_order: Some(order).filter(|order| *order != INITIAL_LOAD_ORDER_DEFAULT),
+            initial_load_select: row.opt_text("initial_load_select"),
+            ping_back: row.flag("ping_back_enabled", false)?,
+        })
+    }
+}
+
+/// What the database puts into `initial_load_order` when nobody says otherwise.
+const INITIAL_LOAD_ORDER_DEFAULT: i64 = 1;
+
+fn comma_separated(text: Option<String>) -> Vec<String> {
+    let text = text.unwrap_or_default();
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

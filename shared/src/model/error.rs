@@ -22,7 +22,7 @@ pub enum ModelError {
     #[error("table {table}, row {key}, column {column}: {source}")]
     Expression {
         /// `router` or `trigger`.
-        table: &'static str,
+        table: String,
         /// The row's key, e.g. `router_id=select_local`.
         key: String,
         /// `router_expression` or `node_select`.

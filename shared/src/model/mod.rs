@@ -11,11 +11,12 @@ mod expression;
 mod fields;
 mod read;
 mod rule;
+mod state;
 mod travel;
 
 pub use adopt::adopt_configuration;
 pub use config::Config;
-pub use entity::{Channel, Node, NodeChannelCtl, NodeGroupLink, Router, RouterType, Trigger, TriggerRouter};
+pub use entity::{Channel, Node, NodeChannelCtl, NodeGroupLink, Router, Trigger, TriggerRouter};
 pub use error::ModelError;
 pub use expression::{
     ColumnExpression, ColumnRef, CompareWith, Comparison, ExpressionError, LookupRule, Operator, Subselect,
@@ -23,3 +24,4 @@ pub use expression::{
 };
 pub use read::{identity, local_configuration, read_configuration};
 pub use rule::{Rule, RuleKind};
+pub use state::{set_state, state, state_number};

@@ -4,7 +4,7 @@ use crate::db::DatabaseKind;
 
 /// A table.
 #[derive(Debug)]
-pub(super) struct TableSpec {
+pub(crate) struct TableSpec {
     /// The name without the prefix.
     pub name: &'static str,
     pub columns: &'static [ColumnSpec],
@@ -15,7 +15,7 @@ pub(super) struct TableSpec {
 
 /// An index that is no constraint.
 #[derive(Debug)]
-pub(super) struct IndexSpec {
+pub(crate) struct IndexSpec {
     pub columns: &'static [&'static str],
     /// The one dialect that has it; `None`: all.
     pub only: Option<DatabaseKind>,
@@ -23,7 +23,7 @@ pub(super) struct IndexSpec {
 
 /// A column. Built as nullable and without a default, as most of the seed's are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ColumnSpec {
+pub(crate) struct ColumnSpec {
     pub name: &'static str,
     pub column_type: ColumnType,
     pub nullable: bool,
@@ -34,7 +34,7 @@ pub(super) struct ColumnSpec {
 
 /// The seed's types, and what SymStream's own columns need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ColumnType {
+pub(crate) enum ColumnType {
     Varchar(u16),
     Char(u8),
     /// `longvarchar`: text without a limit.
@@ -55,7 +55,7 @@ pub(super) enum ColumnType {
 
 /// What a column holds when an insert leaves it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Default {
+pub(crate) enum Default {
     None,
     Int(i64),
     Text(&'static str),

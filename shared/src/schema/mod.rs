@@ -17,7 +17,7 @@ pub use create::{create, drop_all};
 pub use identity::ensure_identity;
 pub use tables::{InvalidPrefix, Tables};
 
-use definition::TableSpec;
+pub(crate) use definition::{ColumnSpec, ColumnType, TableSpec};
 
 /// Every `sym_` table.
 fn all_tables() -> impl Iterator<Item = &'static TableSpec> {
@@ -25,6 +25,11 @@ fn all_tables() -> impl Iterator<Item = &'static TableSpec> {
         .iter()
         .chain(runtime_tables::TABLES)
         .chain(own_tables::TABLES)
+}
+
+/// The tables that the user edits.
+pub(crate) fn configuration_tables() -> &'static [TableSpec] {
+    configuration_tables::TABLES
 }
 
 #[cfg(test)]
