@@ -3,8 +3,10 @@
 //! Owns the keys of engine files, their layers (default, file, environment) and their checks. Refuses to know
 //! what the settings are used for.
 
+mod build;
 mod file;
 mod key;
+mod layers;
 mod problem;
 mod settings;
 

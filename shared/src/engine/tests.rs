@@ -1,1 +1,155 @@
+use super::*;
+use secrecy::ExposeSecret;
+use std::collections::HashMap;
+use tempfile::TempDir;
 
+const MINIMAL: &str = "group.id = \"local\"\nexternal.id = 7\ndb.url = \"sqlite://node.db\"\n";
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Engine, EngineError> {
+    let dir = TempDir::new().expect("folder");
+    std::fs::write(dir.path().join("local-7.toml"), text).expect("write");
+    let environment: HashMap<_, _> = environment.iter().copied().collect();
+    file::load(dir.path(), "local-7", &|name| {
+        environment.get(name).map(|value| (*value).to_owned())
+    })
+}
+
+fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    match load(text, environment).expect_err("problems") {
+        EngineError::Invalid { problems, .. } => problems,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_minimal_file_gets_the_defaults() {
+    let engine = load(MINIMAL, &[]).expect("valid");
+    assert_eq!(engine.name.as_str(), "local-7");
+    assert_eq!(engine.external_id.as_str(), "7");
+    assert!(engine.is_registration_server());
+    assert_eq!(engine.server().as_str(), "local-7");
+    assert_eq!(engine.nats.urls, ["nats://127.0.0.1:4222"]);
+    assert_eq!(engine.sync_url(), "nats://127.0.0.1:4222/local-7");
+    assert_eq!(engine.table_prefix, "sym");
+    assert_eq!(engine.settings, Settings::default());
+}
+
+#[test]
+fn every_key_is_read_as_dotted_keys_and_as_tables() {
+    let text = "[group]\nid = \"local\"\n[external]\nid = \"7\"\n[registration]\nurl = \"nats://cloud:4222/cloud-1\"\n\
+                [db]\nurl = \"postgres://h/d\"\nuser = \"u\"\npassword = \"p\"\ninit.sql = \"select 1\"\n\
+                [nats]\nurl = \"nats://a:1, nats://b:2/\"\ncreds = \"c\"\nnkey = \"n\"\nuser = \"u\"\npassword = \"p\"\n\
+                tls.ca = \"ca\"\ntls.cert = \"cert\"\ntls.key = \"key\"\n[sync]\ntable.prefix = \"clinic\"\n\
+                [engine]\nname = \"local-7\"\n[capture]\npoll.interval.max = 20\n";
+    let engine = load(text, &[]).expect("valid");
+    assert_eq!(
+        engine.registration_url.as_ref().map(|url| url.nats.as_str()),
+        Some("nats://cloud:4222")
+    );
+    assert_eq!(engine.server().as_str(), "cloud-1");
+    assert_eq!(engine.nats.urls, ["nats://a:1", "nats://b:2"]);
+    assert_eq!(
+        engine.db.password.as_ref().map(|secret| secret.expose_secret()),
+        Some("p")
+    );
+    assert_eq!(engine.settings.capture_poll_interval_max.as_millis(), 20);
+    assert!(!format!("{engine:?}").contains("\"p\""), "no secret is printed");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let text = format!("{MINIMAL}db.password = \"file\"\nsync.table.prefix = \"clinic\"\n");
+    let engine = load(
+        &text,
+        &[("SYM_DB_PASSWORD", "environment"), ("SYM_SYNC_TABLE_PREFIX", "")],
+    )
+    .expect("valid");
+    assert_eq!(
+        engine.db.password.as_ref().map(|secret| secret.expose_secret()),
+        Some("environment")
+    );
+    assert_eq!(engine.table_prefix, "sym", "blank is as if not given");
+}
+
+#[test]
+fn a_secret_comes_from_its_file_without_the_line_end() {
+    let dir = TempDir::new().expect("folder");
+    let path = dir.path().join("password");
+    std::fs::write(&path, "se cret\n").expect("write");
+    let path = path.to_str().expect("path");
+    let from_file = format!("{MINIMAL}db.password.file = \"{path}\"\n");
+    for (text, environment) in [
+        (from_file.as_str(), vec![]),
+        (
+            &format!("{MINIMAL}db.password = \"other\"\n"),
+            vec![("SYM_DB_PASSWORD_FILE", path)],
+        ),
+    ] {
+        let engine = load(text, &environment).expect("valid");
+        assert_eq!(
+            engine.db.password.as_ref().map(|secret| secret.expose_secret()),
+            Some("se cret")
+        );
+    }
+    let engine = load(&from_file, &[("SYM_DB_PASSWORD", "environment")]).expect("valid");
+    assert_eq!(
+        engine.db.password.as_ref().map(|secret| secret.expose_secret()),
+        Some("environment")
+    );
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let text = "engine.name = \"x\"\ndb.urll = \"sqlite://n\"\nnats.url = \"http://h\"\nsync.table.prefix = \"A-b\"\n\
+                registration.url = \"nats://h:1\"\ndb.password.file = \"/no/such/file\"\ncapture.poll.interval.max = \"5s\"\n\
+                nats.user = [1]\n";
+    let problems = problems(text, &[]);
+    let expected = [
+        "db.urll is no known key; did you mean db.url?",
+        "nats.user: expected text",
+        "engine.name: it is \"x\", but the file is local-7.toml",
+        "group.id: it is missing; add it to the file or set SYM_GROUP_ID",
+        "external.id: it is missing",
+        "db.url: it is missing",
+        "db.password.file: /no/such/file can not be read",
+        "registration.url: expected nats://HOST:PORT/ENGINE",
+        "nats.url: expected nats://HOST:PORT",
+        "sync.table.prefix: table prefix \"A-b\" is not valid",
+        "capture.poll.interval.max: expected milliseconds, 10 or more, not \"5s\"",
+    ];
+    for (problem, start) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(start), "{problem} instead of {start}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+}
+
+#[test]
+fn errors_are_one_line_that_names_the_file() {
+    for text in ["group.id = \n", "db.url = \"oracle://h\"", "a = 1\na = 2"] {
+        let message = load(text, &[]).expect_err("wrong").to_string();
+        assert!(
+            message.contains("local-7.toml") && !message.contains('\n'),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_engine_is_answered_with_those_there_are() {
+    let dir = TempDir::new().expect("folder");
+    let none = Engine::load_all(dir.path()).expect_err("empty").to_string();
+    assert!(none.contains("has no *.toml file"), "{none}");
+    std::fs::write(dir.path().join("cloud-1.toml"), MINIMAL).expect("write");
+    let message = Engine::load(dir.path(), "cloud-2")
+        .expect_err("unknown")
+        .to_string();
+    assert!(
+        message.contains("\"cloud-2\" does not exist") && message.contains("has cloud-1"),
+        "{message}"
+    );
+    assert!(Engine::load(dir.path(), "../cloud-1").is_err());
+    let missing = Engine::load_all(&dir.path().join("no"))
+        .expect_err("no folder")
+        .to_string();
+    assert!(missing.contains("can not be read"), "{missing}");
+}
