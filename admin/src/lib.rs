@@ -1,3 +1,11 @@
-//! The operator's commands.
+//! The operator's commands: `sym`, `symadmin`, `dbimport`.
+//!
+//! Owns command lines, their output and their exit status, and the import of schemas and scripts. Refuses to
+//! know how changes are captured, routed and loaded: that is the agents' affair.
 
+pub mod commands;
+mod confirm;
+pub mod engine_args;
+pub mod failure;
 pub mod import;
+mod listing;

@@ -1,0 +1,60 @@
+//! `symadmin list-nodes`
+
+use super::{flag, text};
+use crate::engine_args::EngineContext;
+use crate::failure::Failure;
+use crate::listing::Listing;
+
+const COLUMNS: &[&str] = &[
+    "node_id",
+    "group",
+    "external_id",
+    "sync_enabled",
+    "registration",
+    "registration_time",
+    "load_requested",
+    "database",
+    "heartbeat_time",
+    "sync_url",
+];
+
+pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failure> {
+    context.require_tables().await?;
+    let kind = context.database.kind();
+    let query = format!(
+        "select n.node_id, n.node_group_id, n.external_id, n.sync_enabled, s.registration_enabled, {}, \
+         s.initial_load_enabled, n.database_type, {}, n.sync_url, i.node_id \
+         from {} n left join {} s on s.node_id = n.node_id left join {} i on i.node_id = n.node_id \
+         order by n.node_group_id, n.node_id",
+        kind.time_as_text("s.registration_time"),
+        kind.time_as_text("n.heartbeat_time"),
+        context.tables.name("node"),
+        context.tables.name("node_security"),
+        context.tables.name("node_identity"),
+    );
+    let mut listing = Listing::new(COLUMNS);
+    for row in context.database.query(&query, &[]).await? {
+        let registered = row.opt_text(5)?.is_some();
+        let registration = match (row.opt_text(10)?, row.opt_int(4)?) {
+            (Some(_), _) => "own node",
+            (None, Some(1)) if registered => "registered, open again",
+            (None, Some(1)) => "open",
+            (None, _) if registered => "registered",
+            (None, _) => "closed",
+        };
+        listing.push(vec![
+            text(&row, 0)?,
+            text(&row, 1)?,
+            text(&row, 2)?,
+            flag(&row, 3)?,
+            registration.into(),
+            text(&row, 5)?,
+            flag(&row, 6)?,
+            text(&row, 7)?,
+            text(&row, 8)?,
+            text(&row, 9)?,
+        ]);
+    }
+    listing.print(json);
+    Ok(())
+}

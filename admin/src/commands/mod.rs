@@ -1,0 +1,98 @@
+//! The commands of `symadmin`, one in each module.
+
+mod batch_rows;
+mod create_sym_tables;
+mod decode;
+mod list_batches;
+mod list_engines;
+mod list_nodes;
+mod open_registration;
+mod reload_node;
+mod show_batch;
+mod status;
+
+use crate::engine_args::EngineArgs;
+use crate::failure::Failure;
+use clap::Subcommand;
+use std::io::Read;
+use symstream_shared::db::{DbError, Row};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Creates the sym_ tables, or brings those of an older version up to date
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 create-sym-tables")]
+    CreateSymTables,
+    /// Lets a node register, once
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 open-registration local 2")]
+    OpenRegistration(open_registration::Args),
+    /// Sends a node all rows that belong to it, as soon as it is registered
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 reload-node 2")]
+    ReloadNode(reload_node::Args),
+    /// Lists the nodes that the engine's database knows
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 list-nodes --json")]
+    ListNodes(ListArgs),
+    /// Lists the engines of the engines folder
+    #[command(after_help = "Example:\n  symadmin --engines-dir /etc/symstream/engines list-engines")]
+    ListEngines(ListArgs),
+    /// Lists batches, the newest first
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 list-batches --status ER")]
+    ListBatches(list_batches::Args),
+    /// Shows a batch: its history, its errors and its rows
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 show-batch 42 --node 2")]
+    ShowBatch(show_batch::Args),
+    /// Shows, for each node and channel, what waits, what is on the way and what failed
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 status")]
+    Status(ListArgs),
+    /// Reads one message's bytes on stdin and prints it as JSON
+    #[command(after_help = "Example:\n  nats sub 'sym.>' --translate 'symadmin decode'")]
+    Decode,
+}
+
+/// Arguments of a command that lists.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Failure`], which the process ends with.
+pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Decode => {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .lock()
+                .read_to_end(&mut bytes)
+                .map_err(|err| Failure::Failed(format!("stdin can not be read: {err}")))?;
+            decode::run(&bytes)
+        }
+        Command::ListEngines(args) => list_engines::run(&engine.dir(), args.json),
+        Command::CreateSymTables => create_sym_tables::run(&engine.open()?).await,
+        Command::OpenRegistration(args) => open_registration::run(&engine.open()?, &args).await,
+        Command::ReloadNode(args) => reload_node::run(&engine.open()?, &args).await,
+        Command::ListNodes(args) => list_nodes::run(&engine.open()?, args.json).await,
+        Command::ListBatches(args) => list_batches::run(&engine.open()?, &args).await,
+        Command::ShowBatch(args) => show_batch::run(&engine.open()?, &args).await,
+        Command::Status(args) => status::run(&engine.open()?, args.json).await,
+    }
+}
+
+/// A result's column as a value to list.
+fn text(row: &Row, index: usize) -> Result<serde_json::Value, DbError> {
+    Ok(row.opt_text(index)?.into())
+}
+
+/// The same for a number.
+fn int(row: &Row, index: usize) -> Result<serde_json::Value, DbError> {
+    Ok(row.opt_int(index)?.into())
+}
+
+/// The same for an integer that means yes or no.
+fn flag(row: &Row, index: usize) -> Result<serde_json::Value, DbError> {
+    Ok(row.opt_int(index)?.map(|value| value != 0).into())
+}

@@ -1,0 +1,93 @@
+//! `--engine` and `--engines-dir`: which engine a command is for.
+
+use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+use symstream_shared::catalog;
+use symstream_shared::db::Database;
+use symstream_shared::engine::{Engine, engines_dir};
+use symstream_shared::schema::Tables;
+
+/// Which engine a command is for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EngineArgs {
+    /// The engine [default: the only one in the engines folder]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// The folder with the engines' files [default: $SYM_ENGINES_DIR, else ./engines]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub engines_dir: Option<PathBuf>,
+}
+
+/// An engine with the way to its database; connects when the first statement is run.
+#[derive(Debug)]
+pub struct EngineContext {
+    /// The engine.
+    pub engine: Engine,
+    /// Its database.
+    pub database: Database,
+    /// Its `sym_` tables.
+    pub tables: Tables,
+}
+
+impl EngineArgs {
+    /// The engines folder.
+    pub fn dir(&self) -> PathBuf {
+        engines_dir(self.engines_dir.clone())
+    }
+
+    /// Reads the engine's file.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when the engine does not exist or its file is wrong, or when none was named and the
+    /// folder has more than one.
+    pub fn open(&self) -> Result<EngineContext, Failure> {
+        let dir = self.dir();
+        let engine = match &self.engine {
+            Some(name) => Engine::load(&dir, name)?,
+            None => only_engine(&dir)?,
+        };
+        EngineContext::new(engine)
+    }
+}
+
+fn only_engine(dir: &Path) -> Result<Engine, Failure> {
+    let mut engines = Engine::load_all(dir)?;
+    match (engines.pop(), engines.is_empty()) {
+        (Some(engine), true) => Ok(engine),
+        (last, _) => {
+            let names: Vec<_> = engines.iter().chain(&last).map(|engine| engine.name.as_str()).collect();
+            Err(Failure::Usage(format!(
+                "{} has several engines: name one with --engine ({})",
+                dir.display(),
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+impl EngineContext {
+    /// # Errors
+    /// [`Failure::Usage`] when the database's address or the table prefix is not valid.
+    pub fn new(engine: Engine) -> Result<Self, Failure> {
+        let usage = |err: String| Failure::Usage(err);
+        let database = engine.database().map_err(|err| usage(err.to_string()))?;
+        let tables = Tables::new(&engine.table_prefix)
+            .map_err(|err| usage(format!("engine {}: sync.table.prefix: {err}", engine.name)))?;
+        Ok(Self { engine, database, tables })
+    }
+
+    /// Makes sure that the `sym_` tables are there.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] when they are not, with the command that creates them.
+    pub async fn require_tables(&self) -> Result<(), Failure> {
+        let mut conn = self.database.conn().await?;
+        match catalog::read_table(&mut conn, None, &self.tables.name("node_security")).await? {
+            Some(_) => Ok(()),
+            None => Err(Failure::Failed(format!(
+                "the database of engine {0} has no {1} tables; create them with: symadmin --engine {0} create-sym-tables",
+                self.engine.name, self.tables
+            ))),
+        }
+    }
+}
