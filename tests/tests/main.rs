@@ -1,3 +1,10 @@
 //! Scenarios: real databases, a real nats-server, the real binaries.
 
+mod clear_errors;
+mod faults;
+mod following;
 mod harness;
+mod refused_row;
+mod tables;
+mod transactions;
+mod values;
