@@ -1,1 +1,23 @@
-//! skeleton
+//! The router: captured changes in, each node's lanes out. On the registration server's side also the
+//! registrar: the configuration's versions, and who may take part.
+//!
+//! **Invariant:** nothing here opens a node's database to decide where a change goes; the decision depends on
+//! the message, the configuration that it names and the lanes' tails alone, so any router may make it again.
+
+mod column_expression;
+mod configuration_cache;
+mod decide;
+mod error;
+mod held;
+mod hostname;
+mod lane_output;
+mod part_reader;
+mod partition;
+mod registrar;
+mod report;
+mod route;
+mod selector;
+mod service;
+
+pub use error::Error;
+pub use service::Service;

@@ -1,0 +1,69 @@
+//! The configurations that batches name, by version.
+
+use crate::error::RouteError;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use symstream_nats::Bus;
+use symstream_shared::id::EngineName;
+use symstream_shared::model::Config;
+
+/// Versions kept: sources adopt a new one within seconds, so batches name two or three at a time.
+const VERSIONS_MAX: usize = 8;
+/// How long to wait for a version that is not in NATS yet: at the registration server, capture may use one
+/// before it is published.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Configurations by version, the last used ones in memory. A version never changes.
+pub(crate) struct ConfigurationCache {
+    bus: Bus,
+    server: EngineName,
+    /// The last used one in front. Locked for a look only, never while waiting.
+    recent: Mutex<VecDeque<Arc<Config>>>,
+}
+
+impl ConfigurationCache {
+    pub(crate) fn new(bus: Bus, server: EngineName) -> Self {
+        Self { bus, server, recent: Mutex::default() }
+    }
+
+    /// The configuration of exactly this version.
+    ///
+    /// # Errors
+    /// [`RouteError::NoConfiguration`] when it does not come within [`PATIENCE`],
+    /// [`RouteError::Configuration`] when it can not be used.
+    pub(crate) async fn get(&self, version: i64) -> Result<Arc<Config>, RouteError> {
+        if let Some(config) = self.recall(version) {
+            return Ok(config);
+        }
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(configuration) = self.bus.configuration(&self.server, version).await? {
+                let config = Config::from_wire(&configuration)
+                    .map_err(|source| RouteError::Configuration { version, source })?;
+                return Ok(self.remember(config));
+            }
+            if tokio::time::Instant::now() >= until {
+                return Err(RouteError::NoConfiguration(version));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn recall(&self, version: i64) -> Option<Arc<Config>> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = recent.iter().position(|config| config.version == version)?;
+        let config = recent.remove(at)?;
+        recent.push_front(config.clone());
+        Some(config)
+    }
+
+    fn remember(&self, config: Config) -> Arc<Config> {
+        let config = Arc::new(config);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_front(config.clone());
+        recent.truncate(VERSIONS_MAX);
+        config
+    }
+}

@@ -1,0 +1,99 @@
+//! Batches that could not be routed: tried again in order, until somebody put right what was wrong.
+
+use crate::error::{Answer, RouteError};
+use crate::route::BatchRouter;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use symstream_nats::{BusError, Hold};
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::retry::Backoff;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often the marks are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MOST: Duration = Duration::from_secs(60);
+
+/// When a held source and channel is tried next, and what was wrong last time.
+struct Attempts {
+    backoff: Backoff,
+    next: Instant,
+    error: String,
+}
+
+/// Tries what is held until it is asked to stop. Several routers may do so at once: tails and marks are fenced.
+pub(crate) async fn run(router: Arc<BatchRouter>, shutdown: CancellationToken) {
+    let mut attempts: HashMap<(NodeId, ChannelId), Attempts> = HashMap::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let holds = match router.bus.holds().await {
+            Ok(holds) => holds,
+            Err(err) => {
+                tracing::debug!(error = %err, "the marks of held batches can not be read now");
+                continue;
+            }
+        };
+        attempts.retain(|key, _| holds.iter().any(|hold| (&hold.source, &hold.channel) == (&key.0, &key.1)));
+        for hold in holds {
+            let key = (hold.source.clone(), hold.channel.clone());
+            let attempt = attempts.entry(key).or_insert_with(|| Attempts {
+                backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+                next: Instant::now(),
+                error: String::new(),
+            });
+            if attempt.next <= Instant::now() && !shutdown.is_cancelled() {
+                router.try_held(hold, attempt, &shutdown).await;
+            }
+        }
+    }
+}
+
+impl BatchRouter {
+    async fn try_held(&self, hold: Hold, attempt: &mut Attempts, shutdown: &CancellationToken) {
+        let (source, channel) = (hold.source.clone(), hold.channel.clone());
+        let Err(err) = self.route_held(hold, shutdown).await else {
+            attempt.backoff.reset();
+            return;
+        };
+        attempt.next = Instant::now() + attempt.backoff.next_pause();
+        let message = err.to_string();
+        if err.answer() == Answer::Hold && message != attempt.error {
+            tracing::error!(node_id = %source, channel = %channel, error = %message, "a held batch still can not be routed");
+            attempt.error = message;
+        } else {
+            tracing::debug!(node_id = %source, channel = %channel, error = %message, "a held batch waits");
+        }
+    }
+
+    /// Routes what is held of one source and channel, oldest first, moving the mark behind each batch.
+    async fn route_held(&self, mut hold: Hold, shutdown: &CancellationToken) -> Result<(), RouteError> {
+        while hold.is_active() && !shutdown.is_cancelled() {
+            let next = self.bus.captured_next(&hold.source, &hold.channel, hold.from).await?;
+            match next.filter(|message| message.sequence <= hold.through) {
+                Some(message) => {
+                    if message.header.part == message.header.part_last {
+                        self.route(&message).await?;
+                    }
+                    hold.from = message.sequence + 1;
+                }
+                None => hold.from = hold.through + 1,
+            }
+            match self.bus.set_hold(&hold).await {
+                Ok(revision) => hold.revision = revision,
+                // More was held meanwhile, or another router was faster: go on from what stands there.
+                Err(BusError::Fenced { .. }) => hold = self.bus.hold(&hold.source, &hold.channel).await?,
+                Err(err) => return Err(err.into()),
+            }
+        }
+        if !hold.is_active() {
+            tracing::info!(node_id = %hold.source, channel = %hold.channel, "nothing is held any more");
+        }
+        Ok(())
+    }
+}
