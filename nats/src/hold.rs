@@ -1,6 +1,7 @@
 //! Reading captured batches again, and the marks of those that wait because they could not be routed.
 
 use crate::bus::Bus;
+use crate::delivery::Delivery;
 use crate::error::BusError;
 use crate::header::{PartHeader, untoken};
 use async_nats::HeaderMap;
@@ -46,6 +47,22 @@ impl Hold {
     /// Whether anything waits.
     pub fn is_active(&self) -> bool {
         self.from <= self.through
+    }
+}
+
+impl Delivery {
+    /// The source and the channel of a captured message, from its subject: known even when its headers are not
+    /// understood.
+    ///
+    /// # Errors
+    /// [`BusError::Malformed`] when the subject is not that of a captured message.
+    pub fn captured_lane(&self) -> Result<(NodeId, ChannelId), BusError> {
+        let malformed =
+            || BusError::Malformed { subject: self.subject().to_owned(), message: "it names no source and channel".to_owned() };
+        let mut tokens = self.subject().rsplit('.');
+        let channel = tokens.next().and_then(|token| ChannelId::new(untoken(token)).ok()).ok_or_else(malformed)?;
+        let source = tokens.next().and_then(|token| NodeId::new(untoken(token)).ok()).ok_or_else(malformed)?;
+        Ok((source, channel))
     }
 }
 
