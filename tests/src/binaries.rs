@@ -9,16 +9,12 @@ use std::path::PathBuf;
 pub fn binary(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("path of this program");
     // Test programs lie in target/<profile>/deps, binaries in target/<profile>.
-    let path = this
-        .ancestors()
+    this.ancestors()
         .skip(1)
         .take(2)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .unwrap_or_else(|| {
-            panic!("{name} is not built: run `cargo build --workspace --bins` or `make test`")
-        });
-    path
+        .unwrap_or_else(|| panic!("{name} is not built: run `cargo build --workspace --bins` or `make test`"))
 }
 
 /// The workspace's folder for things that outlive a test and can be made again.

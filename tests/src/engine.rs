@@ -3,9 +3,12 @@
 use crate::binaries::binary;
 use crate::folder::Folder;
 use crate::process::{Process, RunAs, guarded};
+use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// How long a command may run that should end by itself.
@@ -166,14 +169,35 @@ impl Engines {
             .env("SYM_ENGINES_DIR", &self.folder)
             .current_dir(folder)
             .kill_on_drop(true);
-        let output = tokio::time::timeout(COMMAND_MAX, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("{program} {args:?} still runs after {COMMAND_MAX:?}"));
-        let output = output.unwrap_or_else(|err| panic!("{program} {args:?}: {err}"));
-        Finished {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        finish(program, args, command.output()).await
+    }
+
+    /// Runs a command on `input`, to its end.
+    ///
+    /// # Panics
+    /// When it can not be started or takes more than a minute.
+    pub async fn filter(&self, program: &str, args: &[&str], input: &[u8]) -> Finished {
+        let mut command = Command::from(guarded(binary(program), RunAs::Me));
+        command
+            .args(args)
+            .env("SYM_ENGINES_DIR", &self.folder)
+            .current_dir(&self.folder)
+            .kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|err| panic!("{program} {args:?}: {err}"));
+        child
+            .stdin
+            .take()
+            .expect("piped above")
+            .write_all(input)
+            .await
+            .expect("write to a command");
+        finish(program, args, child.wait_with_output()).await
     }
 
     /// Starts a service, which logs to `logs/<name>.log`.
@@ -196,5 +220,16 @@ impl Engines {
     /// When it can not be started.
     pub fn sym(&self, engine: &EngineFile) -> Process {
         self.start(&engine.name, "sym", &["--engine", &engine.name])
+    }
+}
+
+async fn finish(program: &str, args: &[&str], output: impl Future<Output = io::Result<Output>>) -> Finished {
+    let output = tokio::time::timeout(COMMAND_MAX, output).await;
+    let output = output.unwrap_or_else(|_| panic!("{program} {args:?} still runs after {COMMAND_MAX:?}"));
+    let output = output.unwrap_or_else(|err| panic!("{program} {args:?}: {err}"));
+    Finished {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }

@@ -7,10 +7,15 @@
 pub mod binaries;
 pub mod clinic;
 pub mod compare;
+pub mod configuration;
 pub mod database;
 pub mod engine;
 pub mod eventually;
+pub mod firings;
 pub mod folder;
+pub mod network;
+pub mod pair;
 pub mod port;
 pub mod process;
 pub mod server;
+pub mod writer;
