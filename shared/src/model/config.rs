@@ -73,10 +73,8 @@ impl Config {
                 let node = Node::read(row)?;
                 self.nodes.insert(node.node_id.clone(), node);
             }
-            "node_security" => {
-                if row.opt_time("registration_time")?.is_some() {
-                    self.registered.insert(row.id("node_id")?);
-                }
+            "node_security" if row.opt_time("registration_time")?.is_some() => {
+                self.registered.insert(row.id("node_id")?);
             }
             "node_group_link" => {
                 self.links.insert(NodeGroupLink::read(row)?);
@@ -100,7 +98,7 @@ impl Config {
                 self.routers.insert(router.router_id.clone(), router);
             }
             "trigger_router" => self.trigger_routers.push(TriggerRouter::read(row)?),
-            // Tables that nodes keep a copy of, and that no rule follows from.
+            // Nodes that are not registered, and tables that nodes keep a copy of without a rule following from them.
             _ => {}
         }
         Ok(())

@@ -136,10 +136,10 @@ impl<'a> Fields<'a> {
                 ColumnType::Timestamp => {
                     self.opt_time(column.name)?;
                 }
-                ColumnType::Varchar(width) => {
-                    if value.is_some_and(|text| text.chars().count() > usize::from(width)) {
-                        return Err(self.wrong(column.name, format!("it is longer than {width} characters")));
-                    }
+                ColumnType::Varchar(width)
+                    if value.is_some_and(|text| text.chars().count() > usize::from(width)) =>
+                {
+                    return Err(self.wrong(column.name, format!("it is longer than {width} characters")));
                 }
                 _ => {}
             }

@@ -25,3 +25,6 @@ pub use expression::{
 pub use read::{identity, local_configuration, read_configuration};
 pub use rule::{Rule, RuleKind};
 pub use state::{set_state, state, state_number};
+
+#[cfg(test)]
+mod tests;
