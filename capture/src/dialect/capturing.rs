@@ -1,0 +1,65 @@
+//! The capturing side of the three dialects, behind one name each.
+
+use super::trigger::{RenderedTrigger, Survey, TriggerSpec};
+use super::{mysql, postgres, sqlite};
+use crate::decode::ValueError;
+use symstream_shared::catalog::TableDef;
+use symstream_shared::cell::Cell;
+use symstream_shared::csv::Field;
+use symstream_shared::db::{DatabaseKind, DbError, Sql};
+use symstream_shared::logical::LogicalType;
+use symstream_shared::schema::Tables;
+
+/// Asks the database for everything that a table's triggers depend on.
+pub(crate) async fn survey(sql: &mut dyn Sql, tables: &Tables, table: &TableDef) -> Result<Survey, DbError> {
+    match sql.kind() {
+        DatabaseKind::Postgres => postgres::survey::survey(sql, tables, table).await,
+        DatabaseKind::Mysql => mysql::survey::survey(sql, tables, table).await,
+        DatabaseKind::Sqlite => sqlite::survey::survey(sql, tables, table).await,
+    }
+}
+
+/// Statements that have to run before a trigger's own; harmless when they are repeated.
+pub(crate) fn support(spec: &TriggerSpec<'_>) -> Vec<String> {
+    match spec.kind {
+        DatabaseKind::Postgres => postgres::trigger::support(spec),
+        DatabaseKind::Mysql => mysql::trigger::support(spec),
+        DatabaseKind::Sqlite => sqlite::trigger::support(spec),
+    }
+}
+
+/// The triggers that capture a table.
+pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {
+    match spec.kind {
+        DatabaseKind::Postgres => postgres::trigger::render(spec),
+        DatabaseKind::Mysql => mysql::trigger::render(spec),
+        DatabaseKind::Sqlite => sqlite::trigger::render(spec),
+    }
+}
+
+/// What removes the trigger `name` of a table, if it is there.
+pub(crate) fn drop(kind: DatabaseKind, schema: Option<&str>, table: &str, name: &str) -> String {
+    match kind {
+        DatabaseKind::Postgres => postgres::trigger::drop(schema, table, name),
+        DatabaseKind::Mysql => mysql::trigger::drop(schema, name),
+        DatabaseKind::Sqlite => sqlite::trigger::drop(name),
+    }
+}
+
+/// Statements that keep a session from waiting for the application, and the application from waiting behind it.
+pub(crate) fn patience(kind: DatabaseKind) -> Option<&'static str> {
+    match kind {
+        DatabaseKind::Postgres => Some("set local lock_timeout = '2s'"),
+        DatabaseKind::Mysql => Some("set session lock_wait_timeout = 2"),
+        DatabaseKind::Sqlite => None,
+    }
+}
+
+/// One captured field as a cell in its type's canonical form.
+pub(crate) fn cell(kind: DatabaseKind, field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
+    match kind {
+        DatabaseKind::Postgres => postgres::value::cell(field, logical),
+        DatabaseKind::Mysql => mysql::value::cell(field, logical),
+        DatabaseKind::Sqlite => sqlite::value::cell(field, logical),
+    }
+}

@@ -1,0 +1,9 @@
+//! Capturing on MySQL and MariaDB.
+
+mod gaps;
+pub(super) mod reader;
+pub(super) mod row_set;
+mod settling;
+pub(super) mod survey;
+pub(super) mod trigger;
+pub(super) mod value;

@@ -1,0 +1,26 @@
+//! How PostgreSQL's triggers write values: as its output functions do, under the settings that the triggers pin.
+
+use crate::decode::ValueError;
+use crate::dialect::value::hex;
+use symstream_shared::cell::Cell;
+use symstream_shared::csv::Field;
+use symstream_shared::logical::LogicalType;
+
+/// One captured field as a cell. The output functions' texts are the canonical ones but for two types.
+pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
+    let Some(text) = field.into_text() else {
+        return Ok(Cell::Null);
+    };
+    match logical {
+        LogicalType::Bool => match text.as_str() {
+            "t" => Ok(Cell::Text("1".to_owned())),
+            "f" => Ok(Cell::Text("0".to_owned())),
+            _ => Err(ValueError("no boolean")),
+        },
+        LogicalType::Bytes => hex(text
+            .strip_prefix("\\x")
+            .ok_or(ValueError("binary data without \\x"))?)
+        .map(Cell::Bytes),
+        _ => Ok(Cell::Text(text)),
+    }
+}

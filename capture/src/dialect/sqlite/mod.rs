@@ -1,0 +1,7 @@
+//! Capturing on SQLite.
+
+pub(super) mod reader;
+pub(super) mod row_set;
+pub(super) mod survey;
+pub(super) mod trigger;
+pub(super) mod value;
