@@ -122,11 +122,11 @@ fn environment_layer(environment: &dyn Fn(&str) -> Option<String>) -> BTreeMap<S
         .collect()
 }
 
-/// A message of several lines (TOML's show the place) in one.
+/// TOML's message of several lines in one, without those that quote the file: a secret may stand there.
 fn one_line(text: &str) -> String {
-    text.split('\n')
+    let lines = text
+        .split('\n')
         .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+        .filter(|line| !line.is_empty() && !line.contains('|'));
+    lines.collect::<Vec<_>>().join(": ")
 }

@@ -79,10 +79,13 @@ impl Engine {
         Database::new(&self.db).map_err(|err| err.context(format_args!("engine {}", self.name)))
     }
 
-    /// The engine's own address, as `sym_node.sync_url` has it: `nats://…/<engine name>`.
+    /// The engine's own address, as `sym_node.sync_url` has it: `nats://…/<engine name>`. Every node gets to see
+    /// it, so a login in `nats.url` is left out.
     pub fn sync_url(&self) -> String {
-        let server = self.nats.urls.first().map_or("", String::as_str);
-        format!("{}/{}", server.trim_end_matches('/'), self.name)
+        let url = self.nats.urls.first().map_or("", String::as_str);
+        let (scheme, host) = url.split_once("://").unwrap_or(("nats", url));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        format!("{scheme}://{host}/{}", self.name)
     }
 }
 

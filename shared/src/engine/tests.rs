@@ -57,6 +57,12 @@ fn every_key_is_read_as_dotted_keys_and_as_tables() {
 }
 
 #[test]
+fn a_login_is_no_part_of_the_address_that_others_see() {
+    let engine = load(&format!("{MINIMAL}nats.url = \"tls://me:p@ss@h:1\"\n"), &[]).expect("valid");
+    assert_eq!(engine.sync_url(), "tls://h:1/local-7");
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let text = format!("{MINIMAL}db.password = \"file\"\nsync.table.prefix = \"clinic\"\n");
     let engine = load(
@@ -125,10 +131,17 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn errors_are_one_line_that_names_the_file() {
-    for text in ["group.id = \n", "db.url = \"oracle://h\"", "a = 1\na = 2"] {
+    for text in [
+        "group.id = \n",
+        "db.url = \"oracle://h\"",
+        "a = 1\na = 2",
+        "db.password = unquoted\n",
+    ] {
         let message = load(text, &[]).expect_err("wrong").to_string();
         assert!(
-            message.contains("local-7.toml") && !message.contains('\n'),
+            message.contains("local-7.toml")
+                && !message.contains(['\n', '|'])
+                && !message.contains("unquoted"),
             "{message}"
         );
     }

@@ -54,7 +54,7 @@ async fn adopt_table(
             .collect();
         let key = key_of(travel, &wanted.columns, row);
         match present.remove(&key) {
-            None => insert(tx, &name, &wanted_columns, &values).await?,
+            None => insert(tx, &name, travel, &wanted_columns, &values).await?,
             Some(row) => {
                 let same = wanted_columns.iter().zip(&values).all(|((_, column), value)| {
                     current
@@ -121,6 +121,7 @@ fn key_condition(travel: &TravelTable) -> String {
 async fn insert(
     tx: &mut dyn Sql,
     name: &str,
+    travel: &TravelTable,
     columns: &[(usize, &ColumnSpec)],
     values: &Values,
 ) -> Result<(), DbError> {
@@ -130,7 +131,7 @@ async fn insert(
         .zip(values)
         .map(|((_, column), value)| param(column, value))
         .collect();
-    if name.ends_with("_node_security") {
+    if travel.spec.name == "node_security" {
         // Other nodes' passwords are none of this node's business, but the column refuses nulls.
         names.push("password");
         params.push("".into());
