@@ -1,6 +1,7 @@
 //! Scenarios: real databases, a real nats-server, the real binaries.
 
 mod clear_errors;
+mod clinic;
 mod faults;
 mod following;
 mod harness;
