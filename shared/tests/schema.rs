@@ -1,17 +1,7 @@
-use symstream_shared::db::{ConnectOptions, Database};
+use crate::database;
+use symstream_shared::db::Database;
 use symstream_shared::schema::{self, Tables};
 use tempfile::TempDir;
-
-fn database(dir: &TempDir) -> Database {
-    let url = format!("sqlite://{}/node.db", dir.path().display());
-    let options = ConnectOptions {
-        url: url.into(),
-        user: None,
-        password: None,
-        init_sql: None,
-    };
-    Database::new(&options).expect("address")
-}
 
 async fn texts(database: &Database, sql: &str) -> Vec<String> {
     let rows = database.query(sql, &[]).await.expect("query");
