@@ -1,3 +1,5 @@
+//! Creating the tables, and bringing older ones up to date.
+
 use crate::database;
 use symstream_shared::db::Database;
 use symstream_shared::schema::{self, Tables};
