@@ -1,1 +1,27 @@
-//! skeleton
+//! The loader: applies the batches of one node's lanes to its database, and acknowledges them.
+//!
+//! Owns `sym_incoming_batch`, its history, the lanes' positions and the spool. Refuses to know how batches
+//! came about and what subjects they came on.
+//!
+//! **Invariant:** a batch's rows, its record and its lane's new position are committed in one transaction,
+//! over the position that the batch's chain names; only then is its message acknowledged.
+
+mod agent;
+mod apply;
+mod batch;
+mod channel;
+mod dialect;
+mod error;
+mod hostname;
+mod lane;
+mod ledger;
+mod runs;
+mod spool;
+mod status;
+mod target;
+mod values;
+mod wait;
+
+pub use agent::Agent;
+pub use batch::{BatchKey, BatchLoader, Content, LoadError};
+pub use error::Error;

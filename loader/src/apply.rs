@@ -1,0 +1,414 @@
+//! Writing a batch's changes into their tables, inside the batch's transaction.
+//!
+//! A run goes out as one statement where that can be done. Where the statement fails, or does not find all its
+//! rows, it is taken back and the run goes row by row: that finds the row to blame, and the rows for which an
+//! insert has to become an update or the other way round. Whatever happens, one change writes its row once, so
+//! that the target's own triggers fire once.
+
+use crate::dialect::{Dialect, KeyedRow, Statement};
+use crate::runs::{MalformedChange, Run, UpdateShape, runs};
+use crate::target::{Target, TargetCache, TargetError};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+use symstream_shared::cell::Cell;
+use symstream_shared::db::{DbError, Param, Sql};
+use symstream_shared::retry::Disposition;
+use symstream_shared::wire::{Change, Operation, Rows};
+
+const SAVEPOINT: &str = "savepoint symstream_run";
+const ROLLBACK: &str = "rollback to savepoint symstream_run";
+const RELEASE: &str = "release savepoint symstream_run";
+
+/// Why a change could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct ApplyError {
+    /// The row's number in the batch, from 1.
+    pub row_number: i64,
+    /// Its `data_id` at the source.
+    pub data_id: i64,
+    /// The error's text, with table and key.
+    pub message: String,
+    /// The database's answer; `None` where it was not asked.
+    pub database: Option<DbError>,
+}
+
+impl ApplyError {
+    /// Whether the same again works without anybody's help.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.database
+            .as_ref()
+            .is_some_and(|err| err.disposition == Disposition::Retry)
+    }
+}
+
+/// Why a single change failed, before its place in the batch is known.
+enum RowError {
+    Value(String),
+    Database(DbError),
+}
+
+impl From<DbError> for RowError {
+    fn from(err: DbError) -> Self {
+        Self::Database(err)
+    }
+}
+
+/// Writes the changes of one batch, part after part.
+pub(crate) struct Applier<'a> {
+    dialect: &'static dyn Dialect,
+    cache: &'a mut TargetCache,
+    /// How many changes were written before the part in hand.
+    written: i64,
+    /// Time spent on fitting values.
+    converting: Duration,
+}
+
+impl<'a> Applier<'a> {
+    pub(crate) fn new(dialect: &'static dyn Dialect, cache: &'a mut TargetCache) -> Self {
+        Self {
+            dialect,
+            cache,
+            written: 0,
+            converting: Duration::ZERO,
+        }
+    }
+
+    /// How many changes were written.
+    pub(crate) fn written(&self) -> i64 {
+        self.written
+    }
+
+    /// The time that went into fitting values into columns.
+    pub(crate) fn converting(&self) -> Duration {
+        self.converting
+    }
+
+    /// Writes the changes of one part.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; the transaction has to be rolled back then.
+    pub(crate) async fn apply(&mut self, sql: &mut dyn Sql, rows: &Rows) -> Result<(), ApplyError> {
+        let cut = runs(rows).map_err(|(index, err): (usize, MalformedChange)| {
+            self.error(rows, index, RowError::Value(err.to_string()), None)
+        })?;
+        for run in cut {
+            let first = run.changes.start;
+            let target = self
+                .cache
+                .resolve(sql, self.dialect, &rows.tables[run.table])
+                .await
+                .map_err(|err| {
+                    let err = match err {
+                        TargetError::Database(err) => RowError::Database(err),
+                        other => RowError::Value(other.to_string()),
+                    };
+                    self.error(rows, first, err, None)
+                })?;
+            self.apply_run(sql, rows, &target, &run).await?;
+        }
+        self.written += i64::try_from(rows.changes.len()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    async fn apply_run(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        target: &Target,
+        run: &Run,
+    ) -> Result<(), ApplyError> {
+        let writing = self.dialect.writing();
+        let most = match run.operation {
+            Operation::Insert => writing.insert_rows_max,
+            Operation::Update => writing.update_rows_max,
+            Operation::Delete => writing.delete_rows_max,
+        };
+        // An update has a parameter for each value it sets and for each of the key's.
+        let params = target.columns.len() + target.key.len();
+        let most = most
+            .min(sql.kind().capabilities().bind_params_max / params.max(1))
+            .max(1);
+        let equal_rows = target.whole_row && run.operation != Operation::Insert;
+        let mut from = run.changes.start;
+        while from < run.changes.end {
+            let to = (from + most).min(run.changes.end);
+            let together = to - from > 1 && !equal_rows;
+            if !(together && self.apply_together(sql, rows, target, run, from..to).await?) {
+                for index in from..to {
+                    let change = &rows.changes[index];
+                    self.apply_one(sql, target, run.update.as_ref(), change, together)
+                        .await
+                        .map_err(|err| self.error(rows, index, err, Some(target)))?;
+                }
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Writes several changes with one statement. Returns whether it did; if not, nothing has happened.
+    async fn apply_together(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        target: &Target,
+        run: &Run,
+        changes: Range<usize>,
+    ) -> Result<bool, ApplyError> {
+        let first = changes.start;
+        let started = Instant::now();
+        let statement = self.statement(target, run, &rows.changes[changes.clone()]);
+        self.converting += started.elapsed();
+        let statement = statement
+            .map_err(|(offset, unfit)| self.error(rows, first + offset, RowError::Value(unfit), Some(target)))?;
+        let Some(statement) = statement else {
+            return Ok(false);
+        };
+        let found_all = |count: u64| run.operation != Operation::Update || usize::try_from(count) == Ok(changes.len());
+        self.try_together(sql, &statement, &found_all)
+            .await
+            .map_err(|err| self.error(rows, first, RowError::Database(err), Some(target)))
+    }
+
+    /// Runs a statement; `false` when it was refused or does not count, and was taken back.
+    async fn try_together(
+        &self,
+        sql: &mut dyn Sql,
+        statement: &Statement,
+        counts: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<bool, DbError> {
+        let savepoint = self.dialect.writing().failure_ends_transaction;
+        if savepoint {
+            sql.execute(SAVEPOINT, &[]).await?;
+        }
+        let done = match sql.execute(&statement.sql, &statement.params).await {
+            Ok(count) => counts(count),
+            Err(err) if err.disposition == Disposition::Retry => return Err(err),
+            Err(_) => false,
+        };
+        if savepoint {
+            if !done {
+                sql.execute(ROLLBACK, &[]).await?;
+            }
+            sql.execute(RELEASE, &[]).await?;
+        }
+        Ok(done)
+    }
+
+    /// The one statement for several changes of a run; `None` where a key has a null, which equals nothing.
+    ///
+    /// # Errors
+    /// Which change has a value that does not fit, and why.
+    fn statement(
+        &self,
+        target: &Target,
+        run: &Run,
+        changes: &[Change],
+    ) -> Result<Option<Statement>, (usize, String)> {
+        let writable: Vec<usize> = target.writable().map(|(index, _)| index).collect();
+        let set: Vec<usize> = run
+            .update
+            .iter()
+            .flat_map(|shape| &shape.set)
+            .copied()
+            .filter(|index| !target.columns[*index].def.generated)
+            .collect();
+        let mut inserts = Vec::new();
+        let mut updates = Vec::new();
+        let mut deletes = Vec::new();
+        for (offset, change) in changes.iter().enumerate() {
+            let at = |err| (offset, err);
+            match run.operation {
+                Operation::Insert => inserts.push(self.params(target, new_row(change), &writable).map_err(at)?),
+                Operation::Update => updates.push(KeyedRow {
+                    values: self.params(target, new_row(change), &set).map_err(at)?,
+                    key: self.params(target, key_row(change), &target.key).map_err(at)?,
+                }),
+                Operation::Delete => {
+                    deletes.push(self.params(target, key_row(change), &target.key).map_err(at)?);
+                }
+            }
+        }
+        let no_null = |key: &Vec<Param>| !key.contains(&Param::Null);
+        Ok(match run.operation {
+            Operation::Insert => (!writable.is_empty()).then(|| self.dialect.insert(target, &writable, &inserts)),
+            Operation::Update => (!set.is_empty() && updates.iter().all(|row| no_null(&row.key)))
+                .then(|| self.dialect.update(target, &set, &updates)),
+            Operation::Delete => deletes
+                .iter()
+                .all(no_null)
+                .then(|| self.dialect.delete(target, &deletes)),
+        })
+    }
+
+    /// Writes one change. `likely` says that its row may well be there although it is an insert.
+    async fn apply_one(
+        &mut self,
+        sql: &mut dyn Sql,
+        target: &Target,
+        update: Option<&UpdateShape>,
+        change: &Change,
+        likely: bool,
+    ) -> Result<(), RowError> {
+        match change.operation {
+            Operation::Insert => self.insert_row(sql, target, new_row(change), likely).await,
+            Operation::Update => {
+                let set = update.map_or(&[][..], |shape| &shape.set);
+                if self
+                    .update_row(sql, target, set, new_row(change), key_row(change))
+                    .await?
+                {
+                    return Ok(());
+                }
+                self.insert_row(sql, target, new_row(change), false).await
+            }
+            Operation::Delete => {
+                let key = self.timed_params(target, key_row(change), &target.key)?;
+                let statement = self.dialect.delete(target, &[key]);
+                sql.execute(&statement.sql, &statement.params).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns whether the row was there.
+    async fn update_row(
+        &mut self,
+        sql: &mut dyn Sql,
+        target: &Target,
+        set: &[usize],
+        new: &[Cell],
+        key: &[Cell],
+    ) -> Result<bool, RowError> {
+        let set: Vec<usize> = set
+            .iter()
+            .copied()
+            .filter(|&index| !target.columns[index].def.generated)
+            .collect();
+        let key = self.timed_params(target, key, &target.key)?;
+        if set.is_empty() {
+            return Ok(self.exists(sql, target, &key).await?);
+        }
+        let values = self.timed_params(target, new, &set)?;
+        let statement = self.dialect.update(target, &set, &[KeyedRow { values, key }]);
+        Ok(sql.execute(&statement.sql, &statement.params).await? > 0)
+    }
+
+    async fn insert_row(
+        &mut self,
+        sql: &mut dyn Sql,
+        target: &Target,
+        new: &[Cell],
+        likely: bool,
+    ) -> Result<(), RowError> {
+        let writable: Vec<usize> = target.writable().map(|(index, _)| index).collect();
+        let others: Vec<usize> = writable
+            .iter()
+            .copied()
+            .filter(|index| !target.key.contains(index))
+            .collect();
+        // Rows without a key may be there twice.
+        let keyed = !target.whole_row;
+        if keyed && likely && self.update_row(sql, target, &others, new, new).await? {
+            return Ok(());
+        }
+        let values = self.timed_params(target, new, &writable)?;
+        let statement = self.dialect.insert(target, &writable, &[values]);
+        let savepoint = keyed && self.dialect.writing().failure_ends_transaction;
+        if savepoint {
+            sql.execute(SAVEPOINT, &[]).await?;
+        }
+        match sql.execute(&statement.sql, &statement.params).await {
+            Ok(_) => {
+                if savepoint {
+                    sql.execute(RELEASE, &[]).await?;
+                }
+                Ok(())
+            }
+            Err(err) if keyed && err.is_unique_violation(sql.kind()) => {
+                if savepoint {
+                    sql.execute(ROLLBACK, &[]).await?;
+                    sql.execute(RELEASE, &[]).await?;
+                }
+                if self.update_row(sql, target, &others, new, new).await? {
+                    return Ok(());
+                }
+                // A trigger of the target may have kept the row from being updated. If the row is not there,
+                // another unique key was violated, by a row that is none of this change's business.
+                let key = self.timed_params(target, new, &target.key)?;
+                if self.exists(sql, target, &key).await? { Ok(()) } else { Err(err.into()) }
+            }
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    async fn exists(&self, sql: &mut dyn Sql, target: &Target, key: &[Param]) -> Result<bool, DbError> {
+        let statement = self.dialect.exists(target, key);
+        Ok(sql.query_opt(&statement.sql, &statement.params).await?.is_some())
+    }
+
+    fn timed_params(&mut self, target: &Target, row: &[Cell], columns: &[usize]) -> Result<Vec<Param>, RowError> {
+        let started = Instant::now();
+        let params = self.params(target, row, columns);
+        self.converting += started.elapsed();
+        params.map_err(RowError::Value)
+    }
+
+    fn params(&self, target: &Target, row: &[Cell], columns: &[usize]) -> Result<Vec<Param>, String> {
+        columns
+            .iter()
+            .map(|&index| {
+                let column = &target.columns[index];
+                self.dialect
+                    .param(column, &row[index])
+                    .map_err(|unfit| format!("column {}: {unfit}", column.def.name))
+            })
+            .collect()
+    }
+
+    fn error(&self, rows: &Rows, index: usize, err: RowError, target: Option<&Target>) -> ApplyError {
+        let (text, database) = match err {
+            RowError::Value(text) => (text, None),
+            RowError::Database(err) => (err.message.clone(), Some(err)),
+        };
+        let change = rows.changes.get(index);
+        let message = match (target, change) {
+            (Some(target), Some(change)) => {
+                format!("table {}, key {}: {text}", target.name, describe_key(target, change))
+            }
+            _ => text,
+        };
+        ApplyError {
+            row_number: self.written + i64::try_from(index).unwrap_or(i64::MAX - 1) + 1,
+            data_id: change.map_or(0, |change| change.data_id),
+            message,
+            database,
+        }
+    }
+}
+
+/// The row after the change; empty where [`runs`] would have refused it.
+fn new_row(change: &Change) -> &[Cell] {
+    change.new.as_deref().unwrap_or_default()
+}
+
+/// The row whose key tells which row changes: the one before the change.
+fn key_row(change: &Change) -> &[Cell] {
+    change.old.as_deref().unwrap_or_else(|| new_row(change))
+}
+
+/// `id=7, line=2`, for the operator who has to find the row.
+fn describe_key(target: &Target, change: &Change) -> String {
+    let row = key_row(change);
+    target
+        .key
+        .iter()
+        .map(|&index| {
+            let value = row.get(index).and_then(Cell::to_text);
+            let value = value.map_or_else(|| "null".to_owned(), |text| text.chars().take(100).collect());
+            format!("{}={value}", target.columns[index].def.name)
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}

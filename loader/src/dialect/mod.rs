@@ -1,0 +1,106 @@
+//! How batches go into each database: SQL text and the values that only one database knows.
+//!
+//! Owns the statements, as pure functions. Refuses to run them: [`crate::apply`] decides what is done when
+//! one fails.
+
+mod mysql;
+mod postgres;
+mod sqlite;
+
+use crate::target::{Target, TargetColumn};
+use crate::values::Unfit;
+use symstream_shared::catalog::TableDef;
+use symstream_shared::cell::Cell;
+use symstream_shared::db::{DatabaseKind, Param};
+use symstream_shared::id::NodeId;
+use symstream_shared::schema::Tables;
+
+/// One SQL statement, ready to run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Statement {
+    pub sql: String,
+    pub params: Vec<Param>,
+}
+
+/// A row to change: `values` stand for the columns that are set, `key` for the key's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeyedRow {
+    pub values: Vec<Param>,
+    pub key: Vec<Param>,
+}
+
+/// In what the databases differ when rows are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writing {
+    /// Whether a failed statement makes the rest of the transaction impossible, so that a statement which may
+    /// fail needs a savepoint.
+    pub failure_ends_transaction: bool,
+    /// The most rows of one insert.
+    pub insert_rows_max: usize,
+    /// The most rows of one update.
+    pub update_rows_max: usize,
+    /// The most rows of one delete.
+    pub delete_rows_max: usize,
+}
+
+/// What a database has of its own. Pure: text in, text out.
+///
+/// Rows are in the order of the table's columns; statements for several rows are asked for with non-null keys
+/// and never for tables whose rows are compared as a whole.
+pub(crate) trait Dialect: Send + Sync {
+    /// The facts.
+    fn writing(&self) -> Writing;
+
+    /// A value for a column of this database.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the column can not hold exactly this value.
+    fn param(&self, column: &TargetColumn, cell: &Cell) -> Result<Param, Unfit>;
+
+    /// Inserts rows; `columns` are those that `rows` have values for.
+    fn insert(&self, table: &Target, columns: &[usize], rows: &[Vec<Param>]) -> Statement;
+
+    /// Updates the columns `set` of the rows with these keys.
+    fn update(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Statement;
+
+    /// Deletes the rows with these keys.
+    fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement;
+
+    /// Has a row when the row with this key exists.
+    fn exists(&self, table: &Target, key: &[Param]) -> Statement;
+
+    /// Has a row with the storage engine's name when the table takes no part in transactions.
+    fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement>;
+
+    /// Tells the triggers, inside the transaction, that what follows comes from `source`.
+    fn origin_on(&self, tables: &Tables, source: &NodeId) -> Statement;
+
+    /// Takes that back before the transaction ends; `None` where it ends by itself.
+    fn origin_off(&self, tables: &Tables) -> Option<Statement>;
+}
+
+/// The dialect of a database.
+pub(crate) fn of(kind: DatabaseKind) -> &'static dyn Dialect {
+    match kind {
+        DatabaseKind::Postgres => &postgres::Postgres,
+        DatabaseKind::Mysql => &mysql::Mysql,
+        DatabaseKind::Sqlite => &sqlite::Sqlite,
+    }
+}
+
+/// The key's columns with their places in the key.
+fn key_columns(table: &Target) -> impl Iterator<Item = (usize, &TargetColumn)> {
+    table.key.iter().enumerate().map(|(place, &index)| (place, &table.columns[index]))
+}
+
+/// The quoted names of some columns.
+fn names(table: &Target, columns: &[usize]) -> String {
+    columns
+        .iter()
+        .map(|&index| table.columns[index].sql_name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! MySQL and MariaDB: inserts and deletes of many rows in one statement; updates one by one, because there is
+//! no other way that does not also insert.
+
+use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
+use crate::target::{Target, TargetColumn};
+use crate::values::{self, Unfit};
+use symstream_shared::catalog::{ColumnDef, TableDef};
+use symstream_shared::cell::Cell;
+use symstream_shared::db::Param;
+use symstream_shared::id::NodeId;
+use symstream_shared::logical::LogicalType;
+use symstream_shared::schema::Tables;
+
+pub(super) struct Mysql;
+
+impl Dialect for Mysql {
+    fn writing(&self) -> Writing {
+        Writing {
+            failure_ends_transaction: false,
+            insert_rows_max: 500,
+            update_rows_max: 1,
+            delete_rows_max: 200,
+        }
+    }
+
+    fn param(&self, column: &TargetColumn, cell: &Cell) -> Result<Param, Unfit> {
+        let def = &column.def;
+        match values::fit(column.source, cell, def)? {
+            Cell::Null => Ok(Param::Null),
+            Cell::Bytes(bytes) => bytes_param(def, bytes),
+            Cell::Int(number) => Ok(Param::Int(number)),
+            Cell::Real(number) => Ok(Param::Real(number)),
+            Cell::Text(text) => text_param(def, text),
+        }
+    }
+
+    fn insert(&self, table: &Target, columns: &[usize], rows: &[Vec<Param>]) -> Statement {
+        let values: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                let holes: Vec<&str> = columns
+                    .iter()
+                    .zip(row)
+                    .map(|(&index, param)| hole(&table.columns[index].def, param))
+                    .collect();
+                format!("({})", holes.join(", "))
+            })
+            .collect();
+        Statement {
+            sql: format!(
+                "insert into {} ({}) values {}",
+                table.sql_name,
+                names(table, columns),
+                values.join(", "),
+            ),
+            params: rows.iter().flatten().cloned().collect(),
+        }
+    }
+
+    fn update(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Statement {
+        let row = &rows[0];
+        let list: Vec<String> = set
+            .iter()
+            .zip(&row.values)
+            .map(|(&index, param)| {
+                let column = &table.columns[index];
+                format!("{} = {}", column.sql_name, hole(&column.def, param))
+            })
+            .collect();
+        Statement {
+            sql: format!(
+                "update {} set {} where {}",
+                table.sql_name,
+                list.join(", "),
+                one(table, &row.key)
+            ),
+            params: row.values.iter().chain(&row.key).cloned().collect(),
+        }
+    }
+
+    fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
+        let conditions: Vec<String> = match keys {
+            [key] => vec![one(table, key)],
+            _ => keys.iter().map(|key| format!("({})", matches(table, key))).collect(),
+        };
+        Statement {
+            sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
+            params: keys.iter().flatten().cloned().collect(),
+        }
+    }
+
+    fn exists(&self, table: &Target, key: &[Param]) -> Statement {
+        Statement {
+            sql: format!("select 1 from {} where {} limit 1", table.sql_name, matches(table, key)),
+            params: key.to_vec(),
+        }
+    }
+
+    fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement> {
+        Some(Statement {
+            sql: "select t.engine from information_schema.tables t \
+                  join information_schema.engines e on e.engine = t.engine \
+                  where t.table_schema = coalesce(?, database()) and t.table_name = ? \
+                  and coalesce(e.transactions, 'NO') <> 'YES'"
+                .to_owned(),
+            params: vec![table.schema.clone().into(), table.name.as_str().into()],
+        })
+    }
+
+    fn origin_on(&self, _tables: &Tables, source: &NodeId) -> Statement {
+        Statement {
+            sql: "set @symstream_source_node = ?".to_owned(),
+            params: vec![source.as_str().into()],
+        }
+    }
+
+    fn origin_off(&self, _tables: &Tables) -> Option<Statement> {
+        // The variable belongs to the session, which goes back to the pool.
+        Some(Statement {
+            sql: "set @symstream_source_node = null".to_owned(),
+            params: Vec::new(),
+        })
+    }
+}
+
+fn bytes_param(def: &ColumnDef, bytes: Vec<u8>) -> Result<Param, Unfit> {
+    let length = def.length.and_then(|length| usize::try_from(length).ok());
+    if def.type_name == "binary" && length.is_some_and(|length| length != bytes.len()) {
+        return Err(Unfit::new(
+            "binary data",
+            format!("has not the column's length of {} bytes, to which MySQL would pad it", length.unwrap_or(0)),
+        ));
+    }
+    Ok(Param::Bytes(bytes))
+}
+
+fn text_param(def: &ColumnDef, text: String) -> Result<Param, Unfit> {
+    match def.logical {
+        LogicalType::Int => Ok(integer(text)),
+        LogicalType::Bits => match u64::from_str_radix(&text, 2) {
+            Ok(number) => Ok(integer(number.to_string())),
+            Err(_) if text.is_empty() => Ok(Param::Int(0)),
+            Err(_) => Err(Unfit::new("a bit string", "is longer than 64 bits")),
+        },
+        LogicalType::Decimal if text.ends_with(['N', 'y']) => Err(not_a_number()),
+        LogicalType::Float64 => double(def, &text, text.parse().ok()),
+        // As a double of the same value: MySQL would read the text as a double and compare that with the column.
+        LogicalType::Float32 => double(def, &text, text.parse::<f32>().ok().map(f64::from)),
+        LogicalType::Date | LogicalType::Timestamp | LogicalType::TimestampTz => moment(text),
+        _ => Ok(Param::Text(text)),
+    }
+}
+
+fn not_a_number() -> Unfit {
+    Unfit::new("NaN or infinity", "can not be stored by MySQL")
+}
+
+/// As a number where 64 bits with a sign are enough; [`hole`] makes a number of a longer one.
+fn integer(text: String) -> Param {
+    text.parse().map_or(Param::Text(text), Param::Int)
+}
+
+fn double(def: &ColumnDef, text: &str, number: Option<f64>) -> Result<Param, Unfit> {
+    let number = number.filter(|number| number.is_finite()).ok_or_else(not_a_number)?;
+    let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    if def.scale.is_some_and(|scale| text.contains('e') || usize::try_from(scale).is_ok_and(|scale| fraction > scale))
+        && !text.ends_with(".0")
+    {
+        return Err(Unfit::new(
+            "a number",
+            "has more digits behind the point than the column, which would round it",
+        ));
+    }
+    Ok(Param::Real(number))
+}
+
+fn moment(text: String) -> Result<Param, Unfit> {
+    if text.ends_with("infinity") {
+        return Err(Unfit::new("an infinite date", "can not be stored by MySQL"));
+    }
+    if text.ends_with(" BC") || text.find('-').is_some_and(|year| year > 4) {
+        return Err(Unfit::new("a date before year 1 or after year 9999", "can not be stored by MySQL"));
+    }
+    // The session's time zone is UTC.
+    match text.strip_suffix("+00") {
+        Some(text) => Ok(Param::Text(text.to_owned())),
+        None if text.contains('+') || text.matches('-').count() > 2 => {
+            Err(Unfit::new("a time with a time zone", "can be stored by MySQL in UTC only"))
+        }
+        None => Ok(Param::Text(text)),
+    }
+}
+
+/// A parameter's place in a statement.
+fn hole(def: &ColumnDef, param: &Param) -> &'static str {
+    match (def.logical, param) {
+        (LogicalType::Int | LogicalType::Bits, Param::Text(_)) => "cast(? as unsigned)",
+        _ => "?",
+    }
+}
+
+fn one(table: &Target, key: &[Param]) -> String {
+    let limit = if table.whole_row { " limit 1" } else { "" };
+    format!("{}{limit}", matches(table, key))
+}
+
+fn matches(table: &Target, key: &[Param]) -> String {
+    key_columns(table)
+        .map(|(place, column)| condition(table, column, &key[place]))
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+fn condition(table: &Target, column: &TargetColumn, param: &Param) -> String {
+    let name = &column.sql_name;
+    let def = &column.def;
+    match (def.logical, param) {
+        (_, Param::Null) => format!("{name} <=> ?"),
+        // A decimal would be compared with a text as two floating-point numbers.
+        (LogicalType::Decimal, _) => format!(
+            "{name} = cast(? as decimal({}, {}))",
+            def.precision.unwrap_or(65),
+            def.scale.unwrap_or(0)
+        ),
+        (LogicalType::Json, _) if def.type_name == "json" => format!("{name} = cast(? as json)"),
+        // Rows without a key are the same only if every character is, whatever the collation says.
+        (LogicalType::Text | LogicalType::Json, _) if table.whole_row => {
+            format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?")
+        }
+        _ => format!("{name} = {}", hole(def, param)),
+    }
+}

@@ -1,0 +1,254 @@
+//! What a lane does with a part that arrives. Pure: storage and bus are told by [`crate::channel`].
+//!
+//! A batch is applied only on top of the batch that its chain names. Whatever can not be applied yet (the rest
+//! of its batch or its predecessor is missing, the lane is held) waits in the spool, in the target's database,
+//! and so can be acknowledged without being lost or holding up the lanes of other sources.
+
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// One message of a batch, as its headers and, for a last part, its body say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// The batch.
+    pub batch_id: i64,
+    /// The batch before it in this lane; 0 for the first.
+    pub previous: i64,
+    /// Whether this is the batch's last message.
+    pub last: bool,
+    /// Whether this message is the whole batch.
+    pub whole: bool,
+}
+
+/// What to do with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Its batch was applied before: acknowledge it.
+    Skip,
+    /// Apply it now, then acknowledge it.
+    Apply,
+    /// Store it in the spool, then acknowledge it.
+    Spool,
+}
+
+/// A batch that failed and everything behind it waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// The batch.
+    pub batch_id: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next_attempt: Instant,
+    /// What it failed with; empty after a restart. A repetition of the same is not told again.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Waiting {
+    previous: i64,
+    /// Whether the last part is there.
+    ended: bool,
+    /// Whether a part was found to be missing, and nothing of the batch has come since.
+    lacking: bool,
+}
+
+/// One lane of this node: a source's batches of one channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Lane {
+    position: i64,
+    waiting: BTreeMap<i64, Waiting>,
+    hold: Option<Hold>,
+}
+
+impl Lane {
+    /// A lane whose highest applied batch is `position`; 0 before the first.
+    pub(crate) fn new(position: i64) -> Self {
+        Self {
+            position,
+            waiting: BTreeMap::new(),
+            hold: None,
+        }
+    }
+
+    /// The highest batch applied.
+    pub(crate) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The failed batch that holds the lane.
+    pub(crate) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    /// What to do with a message. The state changes only when [`Self::spooled`] or [`Self::applied`] says that
+    /// it was done.
+    pub(crate) fn arrive(&self, arrival: Arrival) -> Step {
+        if arrival.batch_id <= self.position {
+            Step::Skip
+        } else if arrival.whole
+            && arrival.previous == self.position
+            && self.hold.is_none()
+            && !self.waiting.contains_key(&arrival.batch_id)
+        {
+            Step::Apply
+        } else {
+            Step::Spool
+        }
+    }
+
+    /// The message is in the spool. It may have been there before.
+    pub(crate) fn spooled(&mut self, arrival: Arrival) {
+        let waiting = self.waiting.entry(arrival.batch_id).or_insert(Waiting {
+            previous: arrival.previous,
+            ended: false,
+            lacking: false,
+        });
+        waiting.ended |= arrival.last;
+        waiting.lacking = false;
+    }
+
+    /// A batch that seemed complete lacks a part; it is looked at again when more of it comes.
+    pub(crate) fn incomplete(&mut self, batch_id: i64) {
+        if let Some(waiting) = self.waiting.get_mut(&batch_id) {
+            waiting.lacking = true;
+        }
+    }
+
+    /// The batch is committed.
+    pub(crate) fn applied(&mut self, batch_id: i64) {
+        self.position = batch_id;
+        self.hold = None;
+        self.waiting = self.waiting.split_off(&(batch_id + 1));
+    }
+
+    /// The lane waits for a person, or for another attempt.
+    pub(crate) fn held(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+    }
+
+    /// The batch in the spool that is to be applied now.
+    pub(crate) fn ready(&self, now: Instant) -> Option<i64> {
+        let next = self.next()?;
+        match &self.hold {
+            Some(hold) if hold.batch_id == next && hold.next_attempt > now => None,
+            _ => Some(next),
+        }
+    }
+
+    /// When [`Self::ready`] will have something without anything arriving.
+    pub(crate) fn next_attempt(&self) -> Option<Instant> {
+        let next = self.next()?;
+        self.hold
+            .as_ref()
+            .filter(|hold| hold.batch_id == next)
+            .map(|hold| hold.next_attempt)
+    }
+
+    /// The batch that the lane would need first, where others wait for it: a message is missing.
+    pub(crate) fn hole(&self) -> Option<i64> {
+        let (_, first) = self.waiting.first_key_value()?;
+        (self.next().is_none() && first.previous != self.position).then_some(first.previous)
+    }
+
+    fn next(&self) -> Option<i64> {
+        self.waiting
+            .iter()
+            .find(|(_, waiting)| waiting.ended && !waiting.lacking && waiting.previous == self.position)
+            .map(|(&batch_id, _)| batch_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn whole(batch_id: i64, previous: i64) -> Arrival {
+        Arrival {
+            batch_id,
+            previous,
+            last: true,
+            whole: true,
+        }
+    }
+
+    fn part(batch_id: i64, previous: i64, last: bool) -> Arrival {
+        Arrival {
+            last,
+            whole: false,
+            ..whole(batch_id, previous)
+        }
+    }
+
+    fn hold(batch_id: i64, next_attempt: Instant) -> Hold {
+        Hold {
+            batch_id,
+            attempts: 1,
+            next_attempt,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_batch_is_applied_on_its_predecessor_only() {
+        let mut lane = Lane::new(3);
+        assert_eq!(lane.arrive(whole(3, 1)), Step::Skip);
+        assert_eq!(lane.arrive(whole(7, 5)), Step::Spool);
+        lane.spooled(whole(7, 5));
+        assert_eq!(lane.ready(Instant::now()), None);
+        assert_eq!(lane.hole(), Some(5));
+
+        assert_eq!(lane.arrive(whole(5, 3)), Step::Apply);
+        lane.applied(5);
+        assert_eq!(lane.hole(), None);
+        assert_eq!(lane.ready(Instant::now()), Some(7));
+        lane.applied(7);
+        assert_eq!(lane.ready(Instant::now()), None);
+        assert_eq!(lane.position(), 7);
+    }
+
+    #[test]
+    fn a_batch_of_several_parts_waits_for_the_last() {
+        let mut lane = Lane::new(0);
+        assert_eq!(lane.arrive(part(2, 0, false)), Step::Spool);
+        lane.spooled(part(2, 0, false));
+        assert_eq!(lane.ready(Instant::now()), None);
+        lane.spooled(part(2, 0, true));
+        assert_eq!(lane.ready(Instant::now()), Some(2));
+
+        lane.incomplete(2);
+        assert_eq!(lane.ready(Instant::now()), None);
+        lane.spooled(part(2, 0, false));
+        assert_eq!(lane.ready(Instant::now()), Some(2));
+    }
+
+    #[test]
+    fn a_held_lane_keeps_what_follows_and_tries_again_when_it_is_time() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut lane = Lane::new(1);
+        lane.spooled(whole(2, 1));
+        lane.held(hold(2, later));
+        assert_eq!(lane.arrive(whole(4, 2)), Step::Spool);
+        lane.spooled(whole(4, 2));
+        assert_eq!(lane.ready(now), None);
+        assert_eq!(lane.next_attempt(), Some(later));
+        assert_eq!(lane.hole(), None);
+        assert_eq!(lane.ready(later), Some(2));
+        lane.applied(2);
+        assert_eq!((lane.ready(now), lane.hold()), (Some(4), None));
+    }
+
+    #[test]
+    fn a_message_that_comes_again_changes_nothing() {
+        let mut lane = Lane::new(0);
+        for _ in 0..2 {
+            assert_eq!(lane.arrive(part(1, 0, true)), Step::Spool);
+            lane.spooled(part(1, 0, true));
+        }
+        lane.applied(1);
+        assert_eq!(lane.arrive(part(1, 0, true)), Step::Skip);
+        assert_eq!(lane.arrive(whole(1, 0)), Step::Skip);
+    }
+}

@@ -1,0 +1,170 @@
+//! The target's table for changes of one captured table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use symstream_shared::catalog::{self, ColumnDef, TableDef};
+use symstream_shared::db::{DatabaseKind, DbError, Sql};
+use symstream_shared::logical::LogicalType;
+use symstream_shared::wire::TableInfo;
+
+use crate::dialect::Dialect;
+
+/// Where the changes of one captured table go.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The table's name, quoted.
+    pub sql_name: String,
+    /// The table's name for messages.
+    pub name: String,
+    /// One for each captured column, in the same order.
+    pub columns: Vec<TargetColumn>,
+    /// The columns that tell rows apart, as indexes into `columns`.
+    pub key: Vec<usize>,
+    /// Whether rows have no key at all: then all columns are compared, and one change touches one row of
+    /// several equal ones.
+    pub whole_row: bool,
+}
+
+/// A captured column and the target's column of the same name.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetColumn {
+    /// What the values mean where they come from.
+    pub source: LogicalType,
+    /// The column, quoted.
+    pub sql_name: String,
+    /// The target's definition.
+    pub def: ColumnDef,
+}
+
+/// Why changes have no place to go to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("table {0} does not exist here")]
+    NoTable(String),
+    #[error("table {table} has no column {column}; add it, or exclude it from the trigger")]
+    NoColumn { table: String, column: String },
+    #[error("table {table} has the storage engine {engine}, which has no transactions; use InnoDB")]
+    NoTransactions { table: String, engine: String },
+    #[error("table {0}: its key names column {1}, which it does not have")]
+    BadKey(String, u16),
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl Target {
+    /// The columns that may be written.
+    pub(crate) fn writable(&self) -> impl Iterator<Item = (usize, &TargetColumn)> {
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| !column.def.generated)
+    }
+
+    fn new(kind: DatabaseKind, def: &TableDef, info: &TableInfo) -> Result<Self, TargetError> {
+        let name = match &info.target_schema {
+            Some(schema) => format!("{schema}.{}", def.name),
+            None => def.name.clone(),
+        };
+        let columns = info
+            .columns
+            .iter()
+            .map(|column| {
+                let found = def
+                    .column_ignoring_case(&column.name)
+                    .ok_or_else(|| TargetError::NoColumn {
+                        table: name.clone(),
+                        column: column.name.clone(),
+                    })?;
+                Ok(TargetColumn {
+                    source: column.logical,
+                    sql_name: kind.quote(&found.name),
+                    def: found.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>, TargetError>>()?;
+        let key = info
+            .key
+            .iter()
+            .map(|&index| {
+                let index_in_row = usize::from(index);
+                if index_in_row < columns.len() {
+                    Ok(index_in_row)
+                } else {
+                    Err(TargetError::BadKey(name.clone(), index))
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        // A table that is all key looks the same from the source; its own primary key tells.
+        let whole_row = key.len() == columns.len() && def.primary_key.is_empty();
+        Ok(Self {
+            sql_name: kind.quote_table(def.schema.as_deref(), &def.name),
+            name,
+            columns,
+            key,
+            whole_row,
+        })
+    }
+}
+
+/// The target's table definitions, read when they are first needed. Forgotten after an error, because a table
+/// may have been altered.
+#[derive(Debug, Default)]
+pub(crate) struct TargetCache {
+    tables: HashMap<(Option<String>, String), Arc<TableDef>>,
+}
+
+impl TargetCache {
+    /// Forgets everything; returns whether there was anything.
+    pub(crate) fn clear(&mut self) -> bool {
+        let known = !self.tables.is_empty();
+        self.tables.clear();
+        known
+    }
+
+    /// Finds where the changes of `info` go.
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    pub(crate) async fn resolve(
+        &mut self,
+        sql: &mut dyn Sql,
+        dialect: &dyn Dialect,
+        info: &TableInfo,
+    ) -> Result<Target, TargetError> {
+        let place = (info.target_schema.clone(), info.target_table.clone());
+        let def = match self.tables.get(&place) {
+            Some(def) => def.clone(),
+            None => {
+                let def = read(sql, dialect, info).await?;
+                self.tables.insert(place, def.clone());
+                def
+            }
+        };
+        Target::new(sql.kind(), &def, info)
+    }
+}
+
+async fn read(
+    sql: &mut dyn Sql,
+    dialect: &dyn Dialect,
+    info: &TableInfo,
+) -> Result<Arc<TableDef>, TargetError> {
+    let schema = info.target_schema.as_deref();
+    let def = catalog::read_table(sql, schema, &info.target_table)
+        .await?
+        .ok_or_else(|| {
+            TargetError::NoTable(match schema {
+                Some(schema) => format!("{schema}.{}", info.target_table),
+                None => info.target_table.clone(),
+            })
+        })?;
+    if let Some(question) = dialect.engine_without_transactions(&def)
+        && let Some(row) = sql.query_opt(&question.sql, &question.params).await?
+    {
+        return Err(TargetError::NoTransactions {
+            table: def.name.clone(),
+            engine: row.text(0)?,
+        });
+    }
+    Ok(Arc::new(def))
+}
