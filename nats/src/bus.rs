@@ -37,7 +37,12 @@ impl Bus {
     /// credentials that can not be read or are refused, [`BusError::OldServer`].
     pub async fn connect(engine: &Engine, role: &str) -> Result<Self, BusError> {
         let settings = &engine.nats;
-        let address = settings.urls.join(",");
+        let address = settings
+            .urls
+            .iter()
+            .map(|url| without_login(url))
+            .collect::<Vec<_>>()
+            .join(",");
         let unreachable = |message: String| BusError::Unreachable {
             address: address.clone(),
             message,
@@ -137,6 +142,15 @@ impl Bus {
     }
 }
 
+/// A server's address as messages may show it.
+fn without_login(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        _ => url.to_owned(),
+    }
+}
+
 /// Atomic publish, consumer reset and what else we rely on came with 2.14 (`spec/messaging.md`, facts 7, 10).
 fn is_new_enough(version: &str) -> bool {
     let mut numbers = version
@@ -148,6 +162,13 @@ fn is_new_enough(version: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_address_shows_no_login() {
+        assert_eq!(super::without_login("nats://u:p@h:4222"), "nats://h:4222");
+        assert_eq!(super::without_login("u:p@h"), "h");
+        assert_eq!(super::without_login("nats://h:4222"), "nats://h:4222");
+    }
+
     #[test]
     fn versions_are_compared_as_numbers() {
         assert!(super::is_new_enough("2.15.1"));

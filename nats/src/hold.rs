@@ -41,7 +41,13 @@ pub struct Hold {
 impl Hold {
     /// The mark of a source and channel that was never held.
     pub fn none(source: &NodeId, channel: &ChannelId) -> Self {
-        Self { source: source.clone(), channel: channel.clone(), from: 1, through: 0, revision: 0 }
+        Self {
+            source: source.clone(),
+            channel: channel.clone(),
+            from: 1,
+            through: 0,
+            revision: 0,
+        }
     }
 
     /// Whether anything waits.
@@ -57,11 +63,19 @@ impl Delivery {
     /// # Errors
     /// [`BusError::Malformed`] when the subject is not that of a captured message.
     pub fn captured_lane(&self) -> Result<(NodeId, ChannelId), BusError> {
-        let malformed =
-            || BusError::Malformed { subject: self.subject().to_owned(), message: "it names no source and channel".to_owned() };
+        let malformed = || BusError::Malformed {
+            subject: self.subject().to_owned(),
+            message: "it names no source and channel".to_owned(),
+        };
         let mut tokens = self.subject().rsplit('.');
-        let channel = tokens.next().and_then(|token| ChannelId::new(untoken(token)).ok()).ok_or_else(malformed)?;
-        let source = tokens.next().and_then(|token| NodeId::new(untoken(token)).ok()).ok_or_else(malformed)?;
+        let channel = tokens
+            .next()
+            .and_then(|token| ChannelId::new(untoken(token)).ok())
+            .ok_or_else(malformed)?;
+        let source = tokens
+            .next()
+            .and_then(|token| NodeId::new(untoken(token)).ok())
+            .ok_or_else(malformed)?;
         Ok((source, channel))
     }
 }
@@ -78,11 +92,18 @@ impl Bus {
         from: u64,
     ) -> Result<Option<CapturedMessage>, BusError> {
         let subject = self.subjects.captured_any_partition(source, channel);
-        let Some(message) = self.next_stored(self.subjects.capture_stream(), &subject, from).await? else {
+        let Some(message) = self
+            .next_stored(self.subjects.capture_stream(), &subject, from)
+            .await?
+        else {
             return Ok(None);
         };
         let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
-        Ok(Some(CapturedMessage { sequence: message.sequence, header, body: message.payload }))
+        Ok(Some(CapturedMessage {
+            sequence: message.sequence,
+            header,
+            body: message.payload,
+        }))
     }
 
     /// The mark of a source and channel, as the stream's leader has it: an old one would let a batch overtake
@@ -96,9 +117,14 @@ impl Bus {
             .get_stream_no_info(self.subjects.lanes_stream())
             .await
             .map_err(|err| self.unreachable(err))?;
-        match stream.get_last_raw_message_by_subject(&self.subjects.hold(source, channel)).await {
+        match stream
+            .get_last_raw_message_by_subject(&self.subjects.hold(source, channel))
+            .await
+        {
             Ok(message) => read_hold(&message),
-            Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Hold::none(source, channel)),
+            Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                Ok(Hold::none(source, channel))
+            }
             Err(err) => Err(self.unreachable(err)),
         }
     }
@@ -116,7 +142,10 @@ impl Bus {
         headers.insert("Sym-Channel", crate::subject::token(hold.channel.as_str()));
         headers.insert("Sym-From", hold.from.to_string());
         headers.insert("Sym-Through", hold.through.to_string());
-        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, hold.revision.to_string());
+        headers.insert(
+            async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            hold.revision.to_string(),
+        );
         let refused = |err: PublishError| match err.kind() {
             PublishErrorKind::WrongLastSequence => BusError::Fenced {
                 subject: subject.clone(),
@@ -142,8 +171,9 @@ impl Bus {
     pub async fn holds(&self) -> Result<Vec<Hold>, BusError> {
         let mut holds = Vec::new();
         let mut from = 1;
-        while let Some(message) =
-            self.next_stored(self.subjects.lanes_stream(), &self.subjects.all_holds(), from).await?
+        while let Some(message) = self
+            .next_stored(self.subjects.lanes_stream(), &self.subjects.all_holds(), from)
+            .await?
         {
             from = message.sequence + 1;
             holds.push(read_hold(&message)?);
@@ -158,8 +188,15 @@ impl Bus {
         subject: &str,
         from: u64,
     ) -> Result<Option<StreamMessage>, BusError> {
-        let stream = self.jetstream.get_stream_no_info(stream).await.map_err(|err| self.unreachable(err))?;
-        match stream.direct_get_next_for_subject(subject, Some(from.max(1))).await {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(stream)
+            .await
+            .map_err(|err| self.unreachable(err))?;
+        match stream
+            .direct_get_next_for_subject(subject, Some(from.max(1)))
+            .await
+        {
             Ok(message) => Ok(Some(message)),
             Err(err) if err.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(err) => Err(self.unreachable(err)),
@@ -168,8 +205,10 @@ impl Bus {
 }
 
 fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
-    let malformed =
-        |what: &str| BusError::Malformed { subject: message.subject.to_string(), message: what.to_owned() };
+    let malformed = |what: &str| BusError::Malformed {
+        subject: message.subject.to_string(),
+        message: what.to_owned(),
+    };
     let header = |name: &str| {
         message
             .headers
@@ -178,11 +217,14 @@ fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
             .ok_or_else(|| malformed(&format!("header {name} is missing")))
     };
     let number = |name: &str| {
-        header(name)?.parse().map_err(|_| malformed(&format!("header {name} is no number")))
+        header(name)?
+            .parse()
+            .map_err(|_| malformed(&format!("header {name} is no number")))
     };
     Ok(Hold {
         source: NodeId::new(untoken(header("Sym-Source")?)).map_err(|err| malformed(&err.to_string()))?,
-        channel: ChannelId::new(untoken(header("Sym-Channel")?)).map_err(|err| malformed(&err.to_string()))?,
+        channel: ChannelId::new(untoken(header("Sym-Channel")?))
+            .map_err(|err| malformed(&err.to_string()))?,
         from: number("Sym-From")?,
         through: number("Sym-Through")?,
         revision: message.sequence,

@@ -134,7 +134,12 @@ impl Subjects {
     }
 
     pub(crate) fn hold(&self, source: &NodeId, channel: &ChannelId) -> String {
-        format!("{}.hold.{}.{}", self.prefix, token(source.as_str()), token(channel.as_str()))
+        format!(
+            "{}.hold.{}.{}",
+            self.prefix,
+            token(source.as_str()),
+            token(channel.as_str())
+        )
     }
 
     pub(crate) fn all_holds(&self) -> String {

@@ -53,7 +53,9 @@ impl BatchStatus {
             // An answer can overtake the report that the batch was published: they come by different streams.
             (S::New | S::Sent | S::Error, E::Applied | E::Ignored) => Ok(S::Ok),
             (S::New | S::Sent | S::Error, E::Failed) => Ok(S::Error),
-            (S::Sent | S::Error | S::Ok, E::Published) | (S::Ok, E::Applied | E::Failed | E::Ignored) => Ok(self),
+            (S::Sent | S::Error | S::Ok, E::Published) | (S::Ok, E::Applied | E::Failed | E::Ignored) => {
+                Ok(self)
+            }
             (S::Skipped, _) => Err(IllegalTransition { from: self, event }),
         }
     }
@@ -95,10 +97,19 @@ impl FromStr for BatchStatus {
 mod tests {
     use super::*;
 
-    const ALL: [BatchStatus; 5] =
-        [BatchStatus::New, BatchStatus::Sent, BatchStatus::Ok, BatchStatus::Error, BatchStatus::Skipped];
-    const EVENTS: [BatchEvent; 4] =
-        [BatchEvent::Published, BatchEvent::Applied, BatchEvent::Failed, BatchEvent::Ignored];
+    const ALL: [BatchStatus; 5] = [
+        BatchStatus::New,
+        BatchStatus::Sent,
+        BatchStatus::Ok,
+        BatchStatus::Error,
+        BatchStatus::Skipped,
+    ];
+    const EVENTS: [BatchEvent; 4] = [
+        BatchEvent::Published,
+        BatchEvent::Applied,
+        BatchEvent::Failed,
+        BatchEvent::Ignored,
+    ];
 
     #[test]
     fn ok_is_the_end_and_only_skipped_has_no_transitions() {

@@ -114,7 +114,9 @@ impl<'de> Visitor<'de> for CellVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Cell, E> {
-        i64::try_from(number).map(Cell::Int).map_err(|_| E::custom("integer above 2^63-1"))
+        i64::try_from(number)
+            .map(Cell::Int)
+            .map_err(|_| E::custom("integer above 2^63-1"))
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Cell, E> {

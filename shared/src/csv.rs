@@ -58,7 +58,11 @@ pub fn decode(text: &str) -> Result<Vec<Field>, CsvError> {
         } else {
             let end = text[at..].find(',').map(|comma| at + comma);
             let field = &text[at..end.unwrap_or(text.len())];
-            fields.push(if field.is_empty() { Field::Null } else { Field::Bare(field.to_owned()) });
+            fields.push(if field.is_empty() {
+                Field::Null
+            } else {
+                Field::Bare(field.to_owned())
+            });
             match end {
                 None => return Ok(fields),
                 Some(comma) => at = comma + 1,
@@ -106,7 +110,10 @@ pub fn decode_names(text: &str) -> Result<Vec<String>, CsvError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(decode(text)?.into_iter().map(|field| field.into_text().unwrap_or_default()).collect())
+    Ok(decode(text)?
+        .into_iter()
+        .map(|field| field.into_text().unwrap_or_default())
+        .collect())
 }
 
 /// Writes a list of names; only names that need quotes have them.

@@ -25,7 +25,11 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     } else {
         return Ok(());
     };
-    Err(InvalidId { kind, text: text.to_owned(), why })
+    Err(InvalidId {
+        kind,
+        text: text.to_owned(),
+        why,
+    })
 }
 
 macro_rules! id {

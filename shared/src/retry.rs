@@ -25,7 +25,11 @@ pub struct Backoff {
 impl Backoff {
     /// Pauses from `first` to `most`.
     pub fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, attempt: 0 }
+        Self {
+            first,
+            most,
+            attempt: 0,
+        }
     }
 
     /// The pause before the next attempt.
@@ -47,7 +51,9 @@ impl Backoff {
 
     /// The pause after `attempt` failures (0: the first), where the count is kept elsewhere.
     pub fn pause_after(first: Duration, most: Duration, attempt: u32) -> Duration {
-        let full = first.saturating_mul(1_u32.checked_shl(attempt.min(20)).unwrap_or(u32::MAX)).min(most);
+        let full = first
+            .saturating_mul(1_u32.checked_shl(attempt.min(20)).unwrap_or(u32::MAX))
+            .min(most);
         // The clock's nanoseconds spread the waiters well enough; this is no secret.
         let spread = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -66,7 +72,10 @@ mod tests {
         for full in [100, 200, 400, 800, 1000, 1000] {
             let pause = backoff.next_pause();
             assert!(pause <= Duration::from_millis(full), "{pause:?} of {full}");
-            assert!(pause >= Duration::from_millis(full * 3 / 4), "{pause:?} of {full}");
+            assert!(
+                pause >= Duration::from_millis(full * 3 / 4),
+                "{pause:?} of {full}"
+            );
         }
         backoff.reset();
         assert!(backoff.next_pause() <= Duration::from_millis(100));

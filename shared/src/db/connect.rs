@@ -455,6 +455,33 @@ macro_rules! impl_sql {
                 })
             }
 
+            fn query_into<'a>(
+                &'a mut self,
+                sql: &'a str,
+                params: &'a [Param],
+                bytes_max: usize,
+                chunks: tokio::sync::mpsc::Sender<Vec<Row>>,
+            ) -> BoxFuture<'a, Result<(), DbError>> {
+                Box::pin(async move {
+                    let kind = self.kind();
+                    let sql = AssertSqlSafe(prepare(kind, sql, params));
+                    match self {
+                        Self::Postgres(conn) => {
+                            let rows = sqlx::query_with(sql, pg_arguments(params)?).fetch($via!(conn));
+                            send_chunks(kind, rows, pg_row, bytes_max, chunks).await
+                        }
+                        Self::Mysql(conn) => {
+                            let rows = sqlx::query_with(sql, mysql_arguments(params)?).fetch($via!(conn));
+                            send_chunks(kind, rows, mysql_row, bytes_max, chunks).await
+                        }
+                        Self::Sqlite(conn) => {
+                            let rows = sqlx::query_with(sql, sqlite_arguments(params)?).fetch($via!(conn));
+                            send_chunks(kind, rows, sqlite_row, bytes_max, chunks).await
+                        }
+                    }
+                })
+            }
+
             fn execute_script<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<(), DbError>> {
                 Box::pin(async move {
                     let kind = self.kind();
@@ -469,6 +496,36 @@ macro_rules! impl_sql {
             }
         }
     };
+}
+
+async fn send_chunks<R>(
+    kind: DatabaseKind,
+    mut rows: impl futures_util::Stream<Item = Result<R, sqlx::Error>> + Unpin + Send,
+    row_of: fn(&R) -> Result<Row, DbError>,
+    bytes_max: usize,
+    chunks: tokio::sync::mpsc::Sender<Vec<Row>>,
+) -> Result<(), DbError> {
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows
+        .try_next()
+        .await
+        .map_err(|err| DbError::from_sqlx(kind, err))?
+    {
+        let row = row_of(&row)?;
+        bytes += row.0.iter().map(Cell::size).sum::<usize>();
+        chunk.push(row);
+        if bytes >= bytes_max {
+            bytes = 0;
+            if chunks.send(std::mem::take(&mut chunk)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    if !chunk.is_empty() && chunks.send(chunk).await.is_err() {
+        tracing::trace!("nobody takes the rest of a result");
+    }
+    Ok(())
 }
 
 macro_rules! inner {

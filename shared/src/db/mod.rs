@@ -7,6 +7,7 @@
 mod connect;
 mod error;
 mod kind;
+mod listen;
 mod lock;
 mod param;
 mod row;
@@ -14,6 +15,7 @@ mod row;
 pub use connect::{Conn, ConnectOptions, Database, DetachedConn, Tx, TxKind};
 pub use error::DbError;
 pub use kind::{Capabilities, DatabaseKind};
+pub use listen::Listener;
 pub use lock::NodeLock;
 pub use param::{Param, time_ms, time_text};
 pub use row::Row;
@@ -41,6 +43,16 @@ pub trait Sql: Send {
         sql: &'a str,
         params: &'a [Param],
         each: &'a mut (dyn FnMut(Row) -> Result<(), DbError> + Send),
+    ) -> BoxFuture<'a, Result<(), DbError>>;
+
+    /// Runs one query and sends its rows in chunks of about `bytes_max`, reading on only as fast as they are
+    /// taken: for results that are too large to hold. Ends early when nobody takes them any more.
+    fn query_into<'a>(
+        &'a mut self,
+        sql: &'a str,
+        params: &'a [Param],
+        bytes_max: usize,
+        chunks: tokio::sync::mpsc::Sender<Vec<Row>>,
     ) -> BoxFuture<'a, Result<(), DbError>>;
 
     /// Runs any number of statements as they stand, without parameters and without preparing them.

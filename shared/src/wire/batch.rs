@@ -28,7 +28,9 @@ impl Operation {
 
     /// Reads the letter; `None` for an event that is no change of a row.
     pub fn from_letter(letter: &str) -> Option<Self> {
-        [Self::Insert, Self::Update, Self::Delete].into_iter().find(|operation| operation.as_str() == letter)
+        [Self::Insert, Self::Update, Self::Delete]
+            .into_iter()
+            .find(|operation| operation.as_str() == letter)
     }
 }
 

@@ -9,7 +9,7 @@ mod configuration;
 mod control;
 mod report;
 
-pub use batch::{Change, ColumnInfo, LanePart, Operation, Part, RuleAnswers, RuleId, Rows, TableInfo};
+pub use batch::{Change, ColumnInfo, LanePart, Operation, Part, Rows, RuleAnswers, RuleId, TableInfo};
 pub use configuration::{Configuration, ConfigurationTable};
 pub use control::{RegistrationReply, RegistrationRequest};
 pub use report::{BatchFailure, BatchResult, DataRange, RoutedReport, StatusReport, TargetRows};
@@ -131,7 +131,11 @@ impl Message {
         use std::io::Read;
         let mut plain = Vec::new();
         zstd::stream::read::Decoder::new(bytes)
-            .and_then(|decoder| decoder.take(DECOMPRESSED_BYTES_MAX as u64).read_to_end(&mut plain))
+            .and_then(|decoder| {
+                decoder
+                    .take(DECOMPRESSED_BYTES_MAX as u64)
+                    .read_to_end(&mut plain)
+            })
             .map_err(WireError::Decompress)?;
         rmp_serde::from_slice(&plain).map_err(WireError::Decode)
     }
@@ -150,7 +154,12 @@ impl Message {
             .chunks(bytes_max)
             .zip(1..)
             .map(|(piece, number)| {
-                Message::Fragment(Fragment { number, count, bytes: FragmentBytes(piece.to_vec()) }).encode()
+                Message::Fragment(Fragment {
+                    number,
+                    count,
+                    bytes: FragmentBytes(piece.to_vec()),
+                })
+                .encode()
             })
             .collect()
     }
@@ -173,12 +182,20 @@ impl Assembler {
     pub fn push(&mut self, message: Message) -> Result<Option<Message>, WireError> {
         let Message::Fragment(Fragment { number, count, bytes }) = message else {
             if self.seen > 0 {
-                return Err(WireError::FragmentOrder { number: 0, count: 0, before: self.seen });
+                return Err(WireError::FragmentOrder {
+                    number: 0,
+                    count: 0,
+                    before: self.seen,
+                });
             }
             return Ok(Some(message));
         };
         if number as usize != self.seen + 1 {
-            return Err(WireError::FragmentOrder { number, count, before: self.seen });
+            return Err(WireError::FragmentOrder {
+                number,
+                count,
+                before: self.seen,
+            });
         }
         self.whole.extend_from_slice(&bytes.0);
         self.seen += 1;

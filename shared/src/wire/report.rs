@@ -103,5 +103,7 @@ fn status_out<S: Serializer>(status: &BatchStatus, serializer: S) -> Result<S::O
 }
 
 fn status_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BatchStatus, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }

@@ -1,5 +1,6 @@
 //! `column` routers: comparisons of columns.
 
+use super::scanner::Scanner;
 use super::{ColumnRef, ExpressionError};
 
 /// Comparisons; a node is selected when any of them holds for it.
@@ -51,114 +52,38 @@ pub enum CompareWith {
 }
 
 impl ColumnExpression {
-    /// Reads comparisons that stand on lines of their own or with `or` between them.
+    /// Reads comparisons that stand on lines of their own or with `or` between them:
+    ///
+    /// ```text
+    /// COLUMN = value    COLUMN != value    COLUMN contains value    COLUMN not contains value
+    /// ```
+    ///
+    /// A value ends at the line's end or at `or`; one that has these, or blanks at its ends, stands in single
+    /// quotes, doubled inside. A column whose name has an operator in it stands in double quotes.
     ///
     /// # Errors
     /// [`ExpressionError`] that says which piece is not understood.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let any_of = split_at_or(text)
-            .into_iter()
-            .filter(|piece| !piece.trim().is_empty())
-            .map(|piece| comparison(piece.trim()))
-            .collect::<Result<Vec<_>, _>>()?;
-        if any_of.is_empty() {
+        let mut scanner = Scanner::new(text);
+        if scanner.is_empty() {
             return Err(ExpressionError(
                 "it is empty; expected COLUMN=:EXTERNAL_ID or the like".to_owned(),
             ));
         }
-        Ok(Self { any_of })
-    }
-}
-
-/// Cuts at line ends and at the word `or`, outside single quotes.
-fn split_at_or(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut quoted = false;
-    let bytes = text.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        let space = |index: usize| bytes.get(index).is_none_or(u8::is_ascii_whitespace);
-        match byte {
-            b'\'' => quoted = !quoted,
-            b'\n' | b'\r' if !quoted => {
-                pieces.push(&text[start..at]);
-                start = at + 1;
+        let mut any_of = Vec::new();
+        loop {
+            any_of.push(scanner.comparison()?);
+            if !scanner.separator()? {
+                return Ok(Self { any_of });
             }
-            b'o' | b'O' if !quoted && at >= start => {
-                let is_or = bytes
-                    .get(at + 1)
-                    .is_some_and(|next| next.eq_ignore_ascii_case(&b'r'));
-                if is_or && (at == 0 || space(at - 1)) && space(at + 2) {
-                    pieces.push(&text[start..at]);
-                    start = at + 2;
-                }
-            }
-            _ => {}
         }
     }
-    pieces.push(&text[start..]);
-    pieces
-}
-
-fn comparison(piece: &str) -> Result<Comparison, ExpressionError> {
-    let wrong = |why: &str| ExpressionError(format!("{piece:?} is no comparison: {why}"));
-    let end = piece
-        .find(|c: char| c.is_whitespace() || c == '=' || c == '!')
-        .unwrap_or(piece.len());
-    let (column, rest) = piece.split_at(end);
-    let rest = rest.trim_start();
-    let (operator, value) = [
-        ("!=", Operator::NotEquals),
-        ("=", Operator::Equals),
-        ("not contains ", Operator::NotContains),
-        ("contains ", Operator::Contains),
-    ]
-    .into_iter()
-    .find(|(word, _)| {
-        rest.get(..word.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(word))
-    })
-    .map(|(word, operator)| (operator, rest[word.len()..].trim()))
-    .ok_or_else(|| wrong("expected COLUMN=VALUE, with =, !=, contains or not contains"))?;
-    let column = column.trim_matches('"');
-    if column.is_empty() {
-        return Err(wrong("the column is missing"));
-    }
-    Ok(Comparison {
-        column: ColumnRef::new(column),
-        operator,
-        value: compare_with(value).map_err(wrong)?,
-    })
-}
-
-fn compare_with(value: &str) -> Result<CompareWith, &'static str> {
-    if let Some(inner) = value.strip_prefix('\'') {
-        let inner = inner.strip_suffix('\'').ok_or("the quote is not closed")?;
-        if inner.replace("''", "").contains('\'') {
-            return Err("something stands behind the closing quote; comparisons are separated by or");
-        }
-        return Ok(CompareWith::Literal(inner.replace("''", "'")));
-    }
-    if value.is_empty() {
-        return Err("the value is missing");
-    }
-    if value.contains(char::is_whitespace) || value.contains(['=', '\'']) {
-        return Err("a value with blanks needs single quotes; comparisons are separated by or");
-    }
-    Ok(match value.strip_prefix(':') {
-        Some("") => return Err("the name behind : is missing"),
-        Some(name) if name.eq_ignore_ascii_case("node_id") => CompareWith::NodeId,
-        Some(name) if name.eq_ignore_ascii_case("external_id") => CompareWith::ExternalId,
-        Some(name) if name.eq_ignore_ascii_case("node_group_id") => CompareWith::NodeGroupId,
-        Some(name) => CompareWith::Column(ColumnRef::new(name)),
-        None if value.eq_ignore_ascii_case("null") => CompareWith::Null,
-        None => CompareWith::Literal(value.to_owned()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parsed(text: &str) -> Vec<(String, bool, Operator, CompareWith)> {
         let expression = ColumnExpression::parse(text).expect(text);
@@ -246,12 +171,57 @@ mod tests {
             ("STORE=", "the value is missing"),
             ("=1", "the column is missing"),
             ("a=1 and b=2", "separated by or"),
+            ("a", "expected COLUMN=VALUE"),
+            ("a or b=1", "expected COLUMN=VALUE"),
+            ("a>=1", "expected COLUMN=VALUE"),
+            ("a= or b=1", "the value is missing"),
+            ("a=1 or ", "nothing follows"),
+            ("\"a=1", "not closed"),
             ("a='x", "not closed"),
-            ("a='x' and b='y'", "behind the closing quote"),
+            ("a='x' and b='y'", "behind a closing quote"),
             ("a=:", "behind : is missing"),
         ] {
             let message = ColumnExpression::parse(text).expect_err(text).to_string();
             assert!(message.contains(why), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn values_may_have_blanks_operators_and_quotes() {
+        for (text, value) in [
+            ("a=in progress", "in progress"),
+            ("a=b=c", "b=c"),
+            ("a=O'Brien or b=1", "O'Brien"),
+            ("a=black and white", "black and white"),
+            ("a='x or y = ''z''' or b=1", "x or y = 'z'"),
+            ("a='two\nlines'\nb=1", "two\nlines"),
+            ("a=normal", "normal"),
+            ("a='NULL'", "NULL"),
+            ("a=''", ""),
+        ] {
+            assert_eq!(
+                parsed(text)[0].3,
+                CompareWith::Literal(value.to_owned()),
+                "{text}"
+            );
+        }
+        assert_eq!(parsed("two words=1")[0].0, "two words");
+        assert_eq!(parsed("\"a=\"\"b\" contains 1")[0].0, "a=\"b");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "[A-Za-z0-9=!'\"\\n :,ü]{0,40}") {
+            if let Ok(expression) = ColumnExpression::parse(&text) {
+                prop_assert!(!expression.any_of.is_empty());
+            }
+        }
+
+        #[test]
+        fn any_text_can_stand_in_quotes(value in any::<String>()) {
+            let text = format!("a='{}' or b=1", value.replace('\'', "''"));
+            let expression = ColumnExpression::parse(&text).expect("expression");
+            prop_assert_eq!(&expression.any_of[0].value, &CompareWith::Literal(value));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod column;
 mod lookup;
+mod scanner;
 mod subselect;
 
 pub use column::{ColumnExpression, CompareWith, Comparison, Operator};
