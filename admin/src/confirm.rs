@@ -10,7 +10,9 @@ use std::io::{BufRead, IsTerminal, Write};
 pub fn confirm(question: &str) -> Result<(), Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(Failure::Usage("nobody can be asked here: confirm with --yes".to_owned()));
+        return Err(Failure::Usage(
+            "nobody can be asked here: confirm with --yes".to_owned(),
+        ));
     }
     let unanswered = |err: std::io::Error| Failure::Failed(format!("no answer: {err}"));
     eprint!("{question} [yes/no] ");

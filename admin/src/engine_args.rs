@@ -55,9 +55,13 @@ fn only_engine(dir: &Path) -> Result<Engine, Failure> {
     match (engines.pop(), engines.is_empty()) {
         (Some(engine), true) => Ok(engine),
         (last, _) => {
-            let names: Vec<_> = engines.iter().chain(&last).map(|engine| engine.name.as_str()).collect();
+            let names: Vec<_> = engines
+                .iter()
+                .chain(&last)
+                .map(|engine| engine.name.as_str())
+                .collect();
             Err(Failure::Usage(format!(
-                "{} has several engines: name one with --engine ({})",
+                "the folder {} has several engines; name one with --engine: {}",
                 dir.display(),
                 names.join(", ")
             )))
@@ -73,7 +77,11 @@ impl EngineContext {
         let database = engine.database().map_err(|err| usage(err.to_string()))?;
         let tables = Tables::new(&engine.table_prefix)
             .map_err(|err| usage(format!("engine {}: sync.table.prefix: {err}", engine.name)))?;
-        Ok(Self { engine, database, tables })
+        Ok(Self {
+            engine,
+            database,
+            tables,
+        })
     }
 
     /// Makes sure that the `sym_` tables are there.

@@ -57,7 +57,11 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
 
 /// Messages of databases and parsers may have several lines.
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Reads the command line. Help goes to stdout and ends the process with 0; a wrong command line is told in one
@@ -76,6 +80,7 @@ pub fn parse<C: clap::Parser>() -> C {
     }
     let text = err.render().to_string();
     let message = text.split("\nUsage:").next().unwrap_or(&text);
+    let message = message.split("\nFor more information").next().unwrap_or(message);
     eprintln!("{}; see {} --help", one_line(message), C::command().get_name());
     std::process::exit(2);
 }

@@ -9,3 +9,4 @@ pub mod engine_args;
 pub mod failure;
 pub mod import;
 mod listing;
+pub mod serve;

@@ -13,7 +13,10 @@ pub struct Listing {
 impl Listing {
     /// An empty list with these columns.
     pub fn new(columns: &'static [&'static str]) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row: one value for each column.
@@ -30,7 +33,11 @@ impl Listing {
     /// The rows as an array of objects.
     pub fn json(&self) -> Value {
         let object = |row: &Vec<Value>| {
-            let pairs = self.columns.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let pairs = self
+                .columns
+                .iter()
+                .zip(row)
+                .map(|(name, value)| ((*name).to_owned(), value.clone()));
             Value::Object(pairs.collect::<Map<_, _>>())
         };
         Value::Array(self.rows.iter().map(object).collect())
@@ -38,15 +45,29 @@ impl Listing {
 
     /// The rows as aligned columns under a line of headings; a null is `-`.
     pub fn text(&self) -> String {
-        let heading = self.columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect();
-        let lines: Vec<Vec<String>> =
-            std::iter::once(heading).chain(self.rows.iter().map(|row| row.iter().map(cell).collect())).collect();
+        let heading = self
+            .columns
+            .iter()
+            .map(|name| name.replace('_', " ").to_uppercase())
+            .collect();
+        let lines: Vec<Vec<String>> = std::iter::once(heading)
+            .chain(self.rows.iter().map(|row| row.iter().map(cell).collect()))
+            .collect();
         let widths: Vec<usize> = (0..self.columns.len())
-            .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+            .map(|column| {
+                lines
+                    .iter()
+                    .map(|line| line[column].chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
         let mut text = String::new();
         for line in &lines {
-            let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padded = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
         }
@@ -55,7 +76,11 @@ impl Listing {
 
     /// Prints the list in either form.
     pub fn print(&self, json: bool) {
-        if json { print_json(&self.json()) } else { print_text(&self.text()) }
+        if json {
+            print_json(&self.json())
+        } else {
+            print_text(&self.text())
+        }
     }
 }
 
@@ -67,7 +92,11 @@ pub fn print_json(value: &Value) {
 /// Prints text. A reader that has gone (`| head`) ends the process: nobody is left to tell.
 pub fn print_text(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+    if stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
         std::process::exit(1);
     }
 }
@@ -92,6 +121,9 @@ mod tests {
         listing.push(vec!["ü".into(), Value::Null]);
         listing.push(vec!["longer\nid".into(), 7.into()]);
         assert_eq!(listing.text(), "NODE ID    N\nü          -\nlonger id  7\n");
-        assert_eq!(listing.json().to_string(), r#"[{"n":null,"node_id":"ü"},{"n":7,"node_id":"longer\nid"}]"#);
+        assert_eq!(
+            listing.json().to_string(),
+            r#"[{"n":null,"node_id":"ü"},{"n":7,"node_id":"longer\nid"}]"#
+        );
     }
 }

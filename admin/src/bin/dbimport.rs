@@ -10,6 +10,7 @@ use symstream_admin::import;
 /// Imports a file into an engine's database.
 #[derive(Debug, Parser)]
 #[command(
+    name = "dbimport",
     version,
     after_help = "Examples:\n  dbimport --engine cloud-1 --format XML --alter-case schema.xml\n  \
                   dbimport --engine cloud-1 initial.sql"
@@ -51,11 +52,15 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
     let failed = |err: import::ImportError| Failure::Failed(format!("{file}: {err}"));
     match cli.format {
         Format::Sql => {
-            let count = import::import_sql(&context.database, &cli.file).await.map_err(failed)?;
+            let count = import::import_sql(&context.database, &cli.file)
+                .await
+                .map_err(failed)?;
             eprintln!("{file}: {count} statements run");
         }
         Format::Xml => {
-            let done = import::import_xml(&context.database, &cli.file, cli.alter_case).await.map_err(failed)?;
+            let done = import::import_xml(&context.database, &cli.file, cli.alter_case)
+                .await
+                .map_err(failed)?;
             eprintln!(
                 "{file}: {} tables created, {} were there; {} rows inserted, {} were there",
                 done.tables_created, done.tables_present, done.rows_inserted, done.rows_present

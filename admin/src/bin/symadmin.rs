@@ -8,7 +8,11 @@ use symstream_admin::failure;
 
 /// Looks after the nodes of a SymStream deployment.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Example:\n  symadmin --engine cloud-1 status")]
+#[command(
+    name = "symadmin",
+    version,
+    after_help = "Example:\n  symadmin --engine cloud-1 status"
+)]
 struct Cli {
     #[command(flatten)]
     engine: EngineArgs,

@@ -15,12 +15,18 @@ pub(super) struct BatchKey<'a> {
 
 impl BatchKey<'_> {
     fn params(&self) -> Vec<Param> {
-        std::iter::once(Param::from(self.batch_id)).chain(self.node.map(Param::from)).collect()
+        std::iter::once(Param::from(self.batch_id))
+            .chain(self.node.map(Param::from))
+            .collect()
     }
 
     /// The condition on a table with both columns.
     fn condition(&self, alias: &str) -> String {
-        let node = if self.node.is_some() { format!(" and {alias}.node_id = ?") } else { String::new() };
+        let node = if self.node.is_some() {
+            format!(" and {alias}.node_id = ?")
+        } else {
+            String::new()
+        };
         format!("{alias}.batch_id = ?{node}")
     }
 }
@@ -35,7 +41,13 @@ pub(super) async fn outgoing(context: &EngineContext, key: &BatchKey<'_>) -> Res
     );
     let mut listing = Listing::new(&["to_node", "channel", "type", "status", "created"]);
     for row in context.database.query(&query, &key.params()).await? {
-        listing.push(vec![text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?, text(&row, 4)?]);
+        listing.push(vec![
+            text(&row, 0)?,
+            text(&row, 1)?,
+            text(&row, 2)?,
+            text(&row, 3)?,
+            text(&row, 4)?,
+        ]);
     }
     Ok(listing)
 }
@@ -108,7 +120,11 @@ pub(super) async fn history(
 }
 
 /// The batch's first rows, in the order of their ids, with the nodes that they are for.
-pub(super) async fn rows(context: &EngineContext, key: &BatchKey<'_>, limit: u32) -> Result<Listing, Failure> {
+pub(super) async fn rows(
+    context: &EngineContext,
+    key: &BatchKey<'_>,
+    limit: u32,
+) -> Result<Listing, Failure> {
     let query = format!(
         "select e.node_id, d.data_id, d.event_type, d.table_name, d.pk_data, d.row_data \
          from {} e join {} d on d.data_id = e.data_id where {} order by d.data_id, e.node_id limit {limit}",

@@ -7,7 +7,10 @@ use symstream_shared::schema;
 pub(super) async fn run(context: &EngineContext) -> Result<(), Failure> {
     let statements = schema::create(&context.database, &context.tables).await?;
     if statements.is_empty() {
-        eprintln!("the {} tables of engine {} are up to date", context.tables, context.engine.name);
+        eprintln!(
+            "the {} tables of engine {} are up to date",
+            context.tables, context.engine.name
+        );
     } else {
         eprintln!(
             "created or changed the {} tables of engine {} ({} statements)",

@@ -42,7 +42,10 @@ fn rows(rows: &mut Value) {
 
 fn bytes(value: &mut Value) {
     if let Some(numbers) = value.as_array() {
-        let digits: String = numbers.iter().map(|byte| format!("{:02x}", byte.as_u64().unwrap_or(0))).collect();
+        let digits: String = numbers
+            .iter()
+            .map(|byte| format!("{:02x}", byte.as_u64().unwrap_or(0)))
+            .collect();
         *value = Value::String(format!("0x{digits}"));
     }
 }
@@ -66,7 +69,12 @@ mod tests {
             data_id: 1,
             table: 0,
             operation: Operation::Update,
-            new: Some(vec![Cell::Bytes(vec![0, 255]), Cell::Text("a".into()), Cell::Null, Cell::Int(-1)]),
+            new: Some(vec![
+                Cell::Bytes(vec![0, 255]),
+                Cell::Text("a".into()),
+                Cell::Null,
+                Cell::Int(-1),
+            ]),
             old: Some(vec![Cell::Bytes(vec![]), Cell::Real(0.5), Cell::Null, Cell::Null]),
             origin: None,
         };
@@ -80,7 +88,10 @@ mod tests {
             part_last: 1,
             parts: vec![1],
             change_count: 1,
-            rows: Rows { tables: vec![], changes: vec![change] },
+            rows: Rows {
+                tables: vec![],
+                changes: vec![change],
+            },
         };
         let value = readable(&Message::Lane(lane)).expect("readable");
         let change = &value["Lane"]["rows"]["changes"][0];

@@ -28,11 +28,23 @@ pub struct Args {
 }
 
 fn parse_status(status: &str) -> Result<BatchStatus, String> {
-    status.to_ascii_uppercase().parse::<BatchStatus>().map_err(|err| err.to_string())
+    status
+        .to_ascii_uppercase()
+        .parse::<BatchStatus>()
+        .map_err(|err| err.to_string())
 }
 
-const COLUMNS: &[&str] =
-    &["direction", "batch_id", "node_id", "channel", "type", "status", "created", "rows", "error"];
+const COLUMNS: &[&str] = &[
+    "direction",
+    "batch_id",
+    "node_id",
+    "channel",
+    "type",
+    "status",
+    "created",
+    "rows",
+    "error",
+];
 const CREATED: usize = 6;
 
 pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Failure> {
@@ -54,9 +66,11 @@ fn conditions(args: &Args) -> (String, Vec<Param>) {
     let mut sql = String::from("1 = 1");
     let mut params = Vec::new();
     let status = args.status.map(BatchStatus::as_str);
-    for (column, value) in
-        [("node_id", args.node.as_deref()), ("channel_id", args.channel.as_deref()), ("status", status)]
-    {
+    for (column, value) in [
+        ("node_id", args.node.as_deref()),
+        ("channel_id", args.channel.as_deref()),
+        ("status", status),
+    ] {
         if let Some(value) = value {
             sql.push_str(&format!(" and b.{column} = ?"));
             params.push(Param::from(value));

@@ -10,6 +10,8 @@ mod open_registration;
 mod reload_node;
 mod show_batch;
 mod status;
+mod sync_triggers;
+mod uninstall;
 
 use crate::engine_args::EngineArgs;
 use crate::failure::Failure;
@@ -23,6 +25,12 @@ pub enum Command {
     /// Creates the sym_ tables, or brings those of an older version up to date
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 create-sym-tables")]
     CreateSymTables,
+    /// Removes SymStream's triggers and the sym_ tables with everything in them
+    #[command(after_help = "Example:\n  symadmin --engine local-1 uninstall --yes")]
+    Uninstall(uninstall::Args),
+    /// Installs, rebuilds and drops triggers, so that they are as sym_trigger says
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 sync-triggers --dry-run")]
+    SyncTriggers(sync_triggers::Args),
     /// Lets a node register, once
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 open-registration local 2")]
     OpenRegistration(open_registration::Args),
@@ -73,6 +81,8 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
         }
         Command::ListEngines(args) => list_engines::run(&engine.dir(), args.json),
         Command::CreateSymTables => create_sym_tables::run(&engine.open()?).await,
+        Command::Uninstall(args) => uninstall::run(&engine.open()?, &args).await,
+        Command::SyncTriggers(args) => sync_triggers::run(&engine.open()?, &args).await,
         Command::OpenRegistration(args) => open_registration::run(&engine.open()?, &args).await,
         Command::ReloadNode(args) => reload_node::run(&engine.open()?, &args).await,
         Command::ListNodes(args) => list_nodes::run(&engine.open()?, args.json).await,

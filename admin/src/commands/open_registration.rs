@@ -34,10 +34,15 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
     let mut tx = context.database.begin(TxKind::Write).await?;
     let (node, is_new) = match find(&mut tx, context, &group, &external_id).await? {
         Some(node) if node == server => {
-            return Err(Failure::Failed(format!("node {node} is the registration server itself")));
+            return Err(Failure::Failed(format!(
+                "node {node} is the registration server itself"
+            )));
         }
         Some(node) => (node, false),
-        None => (insert_node(&mut tx, context, &group, &external_id, &server).await?, true),
+        None => (
+            insert_node(&mut tx, context, &group, &external_id, &server).await?,
+            true,
+        ),
     };
     open_security(&mut tx, context, &node, &server).await?;
     tx.commit().await?;
@@ -50,12 +55,21 @@ async fn check_group(context: &EngineContext, group: &GroupId) -> Result<(), Fai
     let table = context.tables.name("node_group");
     let query = format!("select node_group_id from {table} order by node_group_id");
     let rows = context.database.query(&query, &[]).await?;
-    let known = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+    let known = rows
+        .iter()
+        .map(|row| row.text(0))
+        .collect::<Result<Vec<_>, _>>()?;
     if known.iter().any(|known| known == group.as_str()) {
         return Ok(());
     }
-    let known = if known.is_empty() { "it has none yet".to_owned() } else { format!("it has {}", known.join(", ")) };
-    Err(Failure::Failed(format!("group {group} is not in {table}: {known}")))
+    let known = if known.is_empty() {
+        "it has none yet".to_owned()
+    } else {
+        format!("it has {}", known.join(", "))
+    };
+    Err(Failure::Failed(format!(
+        "group {group} is not in {table}: {known}"
+    )))
 }
 
 /// The node that registration was opened for before.
@@ -103,8 +117,12 @@ async fn insert_node(
          values (?, ?, ?, 0, ?)",
         context.tables.name("node")
     );
-    let params =
-        [node.as_str().into(), group.as_str().into(), external_id.as_str().into(), server.as_str().into()];
+    let params = [
+        node.as_str().into(),
+        group.as_str().into(),
+        external_id.as_str().into(),
+        server.as_str().into(),
+    ];
     tx.execute(&statement, &params).await?;
     Ok(node)
 }
@@ -123,6 +141,10 @@ async fn open_security(
         tx.kind().or_update(&["node_id"], &["registration_enabled"])
     );
     let password = uuid::Uuid::new_v4().to_string();
-    tx.execute(&statement, &[node.as_str().into(), password.into(), server.as_str().into()]).await?;
+    tx.execute(
+        &statement,
+        &[node.as_str().into(), password.into(), server.as_str().into()],
+    )
+    .await?;
     Ok(())
 }

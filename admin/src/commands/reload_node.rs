@@ -16,7 +16,10 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
     context.require_tables().await?;
     let mut tx = context.database.begin(TxKind::Write).await?;
     let node = find(&mut tx, context, &args.node).await?;
-    if model::identity(&mut tx, &context.tables).await?.is_some_and(|own| own.as_str() == node) {
+    if model::identity(&mut tx, &context.tables)
+        .await?
+        .is_some_and(|own| own.as_str() == node)
+    {
         return Err(Failure::Failed(format!(
             "node {node} is engine {}'s own; a reload is asked for at the node that sends it",
             context.engine.name
@@ -33,7 +36,10 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
         )));
     }
     tx.commit().await?;
-    eprintln!("node {node} will be loaded as soon as it is registered and engine {} runs", context.engine.name);
+    eprintln!(
+        "node {node} will be loaded as soon as it is registered and engine {} runs",
+        context.engine.name
+    );
     Ok(())
 }
 
@@ -42,7 +48,10 @@ async fn find(tx: &mut Tx, context: &EngineContext, name: &str) -> Result<String
     let table = context.tables.name("node");
     let query = format!("select node_id from {table} where node_id = ? or external_id = ? order by node_id");
     let rows = tx.query(&query, &[Param::from(name), Param::from(name)]).await?;
-    let mut nodes = rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, _>>()?;
+    let mut nodes = rows
+        .iter()
+        .map(|row| row.text(0))
+        .collect::<Result<Vec<_>, _>>()?;
     if nodes.iter().any(|node| node == name) {
         return Ok(name.to_owned());
     }

@@ -24,12 +24,18 @@ pub struct Args {
 
 pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Failure> {
     context.require_tables().await?;
-    let key = BatchKey { batch_id: args.batch, node: args.node.as_deref() };
+    let key = BatchKey {
+        batch_id: args.batch,
+        node: args.node.as_deref(),
+    };
     let captured = batch_rows::captured(context, args.batch).await?;
     let outgoing = batch_rows::outgoing(context, &key).await?;
     let incoming = batch_rows::incoming(context, &key).await?;
     if captured.is_empty() && outgoing.is_empty() && incoming.is_empty() {
-        let node = args.node.as_ref().map_or(String::new(), |node| format!(" for node {node}"));
+        let node = args
+            .node
+            .as_ref()
+            .map_or(String::new(), |node| format!(" for node {node}"));
         return Err(Failure::Failed(format!(
             "engine {} has no batch {}{node}; see: symadmin --engine {} list-batches",
             context.engine.name, args.batch, context.engine.name
@@ -57,7 +63,10 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
         ("sent from here", &outgoing),
         ("what became of it (failed at: data id)", &outgoing_history),
         ("received here", &incoming),
-        ("what became of it here (failed at: row number)", &incoming_history),
+        (
+            "what became of it here (failed at: row number)",
+            &incoming_history,
+        ),
         ("rows", &rows),
     ];
     for (title, listing) in sections.into_iter().filter(|(_, listing)| !listing.is_empty()) {

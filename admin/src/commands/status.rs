@@ -23,8 +23,16 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
         return Ok(());
     }
     let sections = [
-        ("captured, not routed yet", waiting, "everything captured is routed"),
-        ("on the way to other nodes", outgoing, "no batches for other nodes yet"),
+        (
+            "captured, not routed yet",
+            waiting,
+            "everything captured is routed",
+        ),
+        (
+            "on the way to other nodes",
+            outgoing,
+            "no batches for other nodes yet",
+        ),
         ("from other nodes", incoming, "no batches from other nodes yet"),
     ];
     for (title, listing, nothing) in sections {
@@ -51,7 +59,12 @@ async fn waiting(context: &EngineContext, now: OffsetDateTime) -> Result<Listing
     for row in context.database.query(&query, &[]).await? {
         let oldest = row.opt_text(2)?;
         let lag = oldest.as_deref().and_then(|oldest| age(oldest, now));
-        listing.push(vec![row.text(0)?.into(), row.int(1)?.into(), oldest.into(), lag.into()]);
+        listing.push(vec![
+            row.text(0)?.into(),
+            row.int(1)?.into(),
+            oldest.into(),
+            lag.into(),
+        ]);
     }
     Ok(listing)
 }
@@ -72,7 +85,9 @@ async fn outgoing(context: &EngineContext, now: OffsetDateTime) -> Result<Listin
         context.database.kind().time_as_text("create_time"),
     );
     for row in context.database.query(&query, &[]).await? {
-        let lane = lanes.entry((row.text(0)?, row.opt_text(1)?.unwrap_or_default())).or_default();
+        let lane = lanes
+            .entry((row.text(0)?, row.opt_text(1)?.unwrap_or_default()))
+            .or_default();
         let status: BatchStatus = row
             .opt_text(2)?
             .unwrap_or_default()
@@ -80,7 +95,10 @@ async fn outgoing(context: &EngineContext, now: OffsetDateTime) -> Result<Listin
             .map_err(|err| Failure::Failed(format!("table {batch}: {err}")))?;
         lane.counts.insert(status.as_str(), row.int(3)?);
         if status != BatchStatus::Ok {
-            let oldest = [lane.oldest_open.take(), row.opt_text(4)?].into_iter().flatten().min();
+            let oldest = [lane.oldest_open.take(), row.opt_text(4)?]
+                .into_iter()
+                .flatten()
+                .min();
             lane.oldest_open = oldest;
         }
     }
@@ -91,7 +109,9 @@ async fn outgoing(context: &EngineContext, now: OffsetDateTime) -> Result<Listin
         context.tables.name("outgoing_batch_hist"),
     );
     for row in context.database.query(&errors, &[]).await? {
-        let lane = lanes.entry((row.text(0)?, row.opt_text(1)?.unwrap_or_default())).or_default();
+        let lane = lanes
+            .entry((row.text(0)?, row.opt_text(1)?.unwrap_or_default()))
+            .or_default();
         // The last one wins: the newest message of the oldest batch, which holds up the others.
         lane.error = Some((row.int(2)?, row.opt_text(3)?.unwrap_or_default()));
     }
@@ -169,7 +189,9 @@ async fn incoming(context: &EngineContext) -> Result<Listing, Failure> {
 /// differ, so it is never below 0.
 fn age(time: &str, now: OffsetDateTime) -> Option<i64> {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let at = PrimitiveDateTime::parse(time.get(..19)?, format).ok()?.assume_utc();
+    let at = PrimitiveDateTime::parse(time.get(..19)?, format)
+        .ok()?
+        .assume_utc();
     Some((now - at).max(Duration::ZERO).whole_seconds())
 }
 

@@ -17,7 +17,10 @@ pub(super) struct Statements {
 /// # Errors
 /// What the database has no equivalent for, with the table's and the column's names.
 pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) -> Result<Statements, String> {
-    let mut statements = Statements { tables: Vec::new(), after: Vec::new() };
+    let mut statements = Statements {
+        tables: Vec::new(),
+        after: Vec::new(),
+    };
     for table in tables {
         statements.tables.push(create_table(dialect, table, all)?);
         if !dialect.inline_indexes() {
@@ -29,7 +32,9 @@ pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) ->
             let name = dialect.kind().quote(&table.name);
             let keys = table.foreign_keys.iter();
             let keys = keys.map(|key| format!("alter table {name} add {}", foreign_key(dialect, key)));
-            statements.after.extend(keys.map(|statement| (table.name.clone(), statement)));
+            statements
+                .after
+                .extend(keys.map(|statement| (table.name.clone(), statement)));
         }
     }
     Ok(statements)
@@ -39,8 +44,9 @@ fn create_table(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Result<S
     let mut parts = Vec::new();
     let mut key_is_defined = false;
     for column in &table.columns {
-        let (definition, is_key) = column_definition(dialect, table, column, is_in_key(table, column, all))
-            .map_err(|why| format!("column {} of table {}: {why}", column.name, table.name))?;
+        let (definition, is_key) =
+            column_definition(dialect, table, column, is_in_key(table, column, all))
+                .map_err(|why| format!("column {} of table {}: {why}", column.name, table.name))?;
         parts.push(definition);
         key_is_defined |= is_key;
     }
@@ -49,20 +55,33 @@ fn create_table(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Result<S
         parts.push(format!("primary key ({})", names(dialect, key)));
     }
     for index in table.indexes.iter().filter(|index| index.unique) {
-        let name = index.name.as_ref().map_or(String::new(), |name| format!("constraint {} ", quote(dialect, name)));
-        parts.push(format!("{name}unique ({})", names(dialect, index.columns.iter().map(String::as_str))));
+        let name = index.name.as_ref().map_or(String::new(), |name| {
+            format!("constraint {} ", quote(dialect, name))
+        });
+        parts.push(format!(
+            "{name}unique ({})",
+            names(dialect, index.columns.iter().map(String::as_str))
+        ));
     }
     if dialect.inline_indexes() {
         let indexes = table.indexes.iter().filter(|index| !index.unique);
         parts.extend(indexes.map(|index| {
-            format!("index {} ({})", quote(dialect, &index_name(table, index)), index_columns(dialect, table, index))
+            format!(
+                "index {} ({})",
+                quote(dialect, &index_name(table, index)),
+                index_columns(dialect, table, index)
+            )
         }));
     }
     if dialect.inline_foreign_keys() {
         parts.extend(table.foreign_keys.iter().map(|key| foreign_key(dialect, key)));
     }
     let name = quote(dialect, &table.name);
-    Ok(format!("create table {name} (\n  {}\n){}", parts.join(",\n  "), dialect.table_options()))
+    Ok(format!(
+        "create table {name} (\n  {}\n){}",
+        parts.join(",\n  "),
+        dialect.table_options()
+    ))
 }
 
 /// The column's definition, and whether it makes the column the primary key.
@@ -82,10 +101,17 @@ fn column_definition(
     }
     let type_name = dialect.type_name(column.column_type, in_key)?;
     let default = match &column.default {
-        Some(default) => format!(" default {}", default_value(dialect, column.column_type, default)?),
+        Some(default) => format!(
+            " default {}",
+            default_value(dialect, column.column_type, default)?
+        ),
         None => String::new(),
     };
-    let not_null = if column.required || column.primary_key { " not null" } else { "" };
+    let not_null = if column.required || column.primary_key {
+        " not null"
+    } else {
+        ""
+    };
     Ok((format!("{name} {type_name}{default}{not_null}{suffix}"), false))
 }
 
@@ -102,9 +128,17 @@ fn default_value(dialect: &dyn Dialect, column_type: ColumnType, text: &str) -> 
             _ => Err(format!("the default {text:?} is no number")),
         };
     }
-    let is_time = matches!(column_type, ColumnType::Date | ColumnType::Time | ColumnType::Timestamp);
+    let is_time = matches!(
+        column_type,
+        ColumnType::Date | ColumnType::Time | ColumnType::Timestamp
+    );
     let word = text.trim().trim_end_matches("()").to_ascii_lowercase();
-    if is_time && matches!(word.as_str(), "current_timestamp" | "current_date" | "current_time" | "now") {
+    if is_time
+        && matches!(
+            word.as_str(),
+            "current_timestamp" | "current_date" | "current_time" | "now"
+        )
+    {
         return Ok(dialect.default_now(column_type).to_owned());
     }
     let literal = match column_type {
@@ -128,17 +162,28 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 fn is_in_key(table: &Table, column: &Column, all: &[Table]) -> bool {
     let name = &column.name;
     column.primary_key
-        || table.indexes.iter().any(|index| index.unique && index.columns.contains(name))
-        || table.foreign_keys.iter().any(|key| key.references.iter().any(|(local, _)| local == name))
+        || table
+            .indexes
+            .iter()
+            .any(|index| index.unique && index.columns.contains(name))
+        || table
+            .foreign_keys
+            .iter()
+            .any(|key| key.references.iter().any(|(local, _)| local == name))
         || all.iter().flat_map(|other| &other.foreign_keys).any(|key| {
             key.foreign_table == table.name && key.references.iter().any(|(_, foreign)| foreign == name)
         })
 }
 
 fn foreign_key(dialect: &dyn Dialect, key: &ForeignKey) -> String {
-    let name = key.name.as_ref().map_or(String::new(), |name| format!("constraint {} ", quote(dialect, name)));
+    let name = key.name.as_ref().map_or(String::new(), |name| {
+        format!("constraint {} ", quote(dialect, name))
+    });
     let local = names(dialect, key.references.iter().map(|(local, _)| local.as_str()));
-    let foreign = names(dialect, key.references.iter().map(|(_, foreign)| foreign.as_str()));
+    let foreign = names(
+        dialect,
+        key.references.iter().map(|(_, foreign)| foreign.as_str()),
+    );
     let action = |when: &str, action: Option<super::model::ReferenceAction>| {
         action.map_or(String::new(), |action| format!(" on {when} {}", action.sql()))
     };
@@ -161,11 +206,17 @@ fn create_index(dialect: &dyn Dialect, table: &Table, index: &Index) -> String {
 
 fn index_columns(dialect: &dyn Dialect, table: &Table, index: &Index) -> String {
     let columns = index.columns.iter().filter_map(|name| table.column(name));
-    columns.map(|column| dialect.index_column(column)).collect::<Vec<_>>().join(", ")
+    columns
+        .map(|column| dialect.index_column(column))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn index_name(table: &Table, index: &Index) -> String {
-    index.name.clone().unwrap_or_else(|| format!("{}_{}_idx", table.name, index.columns.join("_")))
+    index
+        .name
+        .clone()
+        .unwrap_or_else(|| format!("{}_{}_idx", table.name, index.columns.join("_")))
 }
 
 fn quote(dialect: &dyn Dialect, name: &str) -> String {
@@ -173,7 +224,11 @@ fn quote(dialect: &dyn Dialect, name: &str) -> String {
 }
 
 fn names<'a>(dialect: &dyn Dialect, names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().map(|name| quote(dialect, name)).collect::<Vec<_>>().join(", ")
+    names
+        .into_iter()
+        .map(|name| quote(dialect, name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -280,19 +335,26 @@ mod tests {
   constraint "fk" foreign key ("code") references "item" ("name") on delete set null
 )"#
         );
-        assert_eq!(texts(&statements.after), [r#"create index "item_note_image_idx" on "item" ("note", "image")"#]);
+        assert_eq!(
+            texts(&statements.after),
+            [r#"create index "item_note_image_idx" on "item" ("note", "image")"#]
+        );
     }
 
     #[test]
     fn what_a_database_can_not_do_is_said_with_its_place() {
         let number = "<database><table name='t'><column name='c' type='NUMERIC'/></table></database>";
         let why = sql(DatabaseKind::Mysql, number).expect_err("no equivalent");
-        assert!(why.starts_with("column c of table t: MySQL has no DECIMAL without a size"), "{why}");
+        assert!(
+            why.starts_with("column c of table t: MySQL has no DECIMAL without a size"),
+            "{why}"
+        );
         assert!(sql(DatabaseKind::Postgres, number).is_ok());
         let numbering = "<database><table name='t'><column name='c' type='INTEGER' autoIncrement='true'/>\
                          </table></database>";
         assert!(sql(DatabaseKind::Sqlite, numbering).is_err());
-        let default = "<database><table name='t'><column name='c' type='INTEGER' default='x'/></table></database>";
+        let default =
+            "<database><table name='t'><column name='c' type='INTEGER' default='x'/></table></database>";
         assert!(sql(DatabaseKind::Postgres, default).is_err());
     }
 }

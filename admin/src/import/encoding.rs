@@ -54,7 +54,13 @@ mod tests {
 
     #[test]
     fn base64_is_read_and_checked() {
-        let examples = [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), (" Zm9v\nYmFy ", "foobar")];
+        let examples = [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            (" Zm9v\nYmFy ", "foobar"),
+        ];
         for (text, bytes) in examples {
             assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text:?}");
         }

@@ -82,13 +82,21 @@ pub(super) fn differences(wanted: &Table, found: &TableDef) -> Vec<String> {
             Some(there) => {
                 let family = Family::of_file(column.column_type);
                 if let Some(other) = Family::of_catalog(there.logical).filter(|other| *other != family) {
-                    differences.push(format!("column {name} holds {}, not {}", other.name(), family.name()));
+                    differences.push(format!(
+                        "column {name} holds {}, not {}",
+                        other.name(),
+                        family.name()
+                    ));
                 }
             }
         }
     }
-    let unknown = found.columns.iter().filter(|column| wanted.column(&column.name).is_none());
-    differences.extend(unknown.map(|column| format!("it has a column {} that the file has not", column.name)));
+    let unknown = found
+        .columns
+        .iter()
+        .filter(|column| wanted.column(&column.name).is_none());
+    differences
+        .extend(unknown.map(|column| format!("it has a column {} that the file has not", column.name)));
     let mut key: Vec<_> = wanted.primary_key().map(|column| &column.name).collect();
     let mut found_key: Vec<_> = found.primary_key.iter().collect();
     key.sort();

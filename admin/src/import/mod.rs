@@ -56,7 +56,7 @@ pub enum ImportError {
     /// A statement failed.
     #[error("statement {number} (line {line}): {why}; {}", match committed {
         None => "nothing was changed".to_owned(),
-        Some(number) => format!("statements 1 to {number} stay, because MySQL commits at DDL"),
+        Some(number) => format!("everything up to statement {number} stays, because MySQL commits at DDL"),
     })]
     Statement {
         /// Which statement, from 1.
@@ -100,7 +100,11 @@ pub async fn import_sql(database: &Database, file: &Path) -> Result<usize, Impor
 ///
 /// # Errors
 /// [`ImportError`]; nothing is changed then, but MySQL keeps the tables that were made.
-pub async fn import_xml(database: &Database, file: &Path, lower_case: bool) -> Result<XmlSummary, ImportError> {
+pub async fn import_xml(
+    database: &Database,
+    file: &Path,
+    lower_case: bool,
+) -> Result<XmlSummary, ImportError> {
     // The whole file is read before anything is changed; a second reading inserts the rows.
     let tables = read_tables(file, lower_case)?;
     let begin = || database.begin(TxKind::Write);
@@ -142,7 +146,10 @@ fn read_tables(file: &Path, lower_case: bool) -> Result<Vec<Table>, ImportError>
     while let Some(item) = reader.next()? {
         let Item::Table(table) = item else { continue };
         if tables.iter().any(|before| before.name == table.name) {
-            return Err(ImportError::Table { table: table.name, why: "the file has it twice".into() });
+            return Err(ImportError::Table {
+                table: table.name,
+                why: "the file has it twice".into(),
+            });
         }
         tables.push(table);
     }
@@ -153,8 +160,14 @@ fn read_tables(file: &Path, lower_case: bool) -> Result<Vec<Table>, ImportError>
 async fn create_tables<'t>(sql: &mut dyn Sql, tables: &'t [Table]) -> Result<Vec<&'t Table>, ImportError> {
     let mut new = Vec::new();
     for table in tables {
-        let failed = |why: String| ImportError::Table { table: table.name.clone(), why };
-        match catalog::read_table(sql, None, &table.name).await.map_err(|err| failed(err.to_string()))? {
+        let failed = |why: String| ImportError::Table {
+            table: table.name.clone(),
+            why,
+        };
+        match catalog::read_table(sql, None, &table.name)
+            .await
+            .map_err(|err| failed(err.to_string()))?
+        {
             None => new.push(table),
             Some(found) => {
                 let differences = existing::differences(table, &found);
@@ -179,12 +192,18 @@ async fn run_ddl(sql: &mut dyn Sql, new: &[&Table], statements: &ddl::Statements
     for (table, statement) in new.iter().zip(&statements.tables) {
         sql.execute_script(statement)
             .await
-            .map_err(|err| ImportError::Table { table: table.name.clone(), why: err.to_string() })?;
+            .map_err(|err| ImportError::Table {
+                table: table.name.clone(),
+                why: err.to_string(),
+            })?;
     }
     for (table, statement) in &statements.after {
         sql.execute_script(statement)
             .await
-            .map_err(|err| ImportError::Table { table: table.clone(), why: err.to_string() })?;
+            .map_err(|err| ImportError::Table {
+                table: table.clone(),
+                why: err.to_string(),
+            })?;
     }
     Ok(())
 }

@@ -67,7 +67,9 @@ impl ReferenceAction {
             "setdefault" => Ok(Some(Self::SetDefault)),
             "restrict" => Ok(Some(Self::Restrict)),
             "none" | "noaction" => Ok(None),
-            _ => Err(format!("{word:?} is no action (cascade, setnull, setdefault, restrict, none)")),
+            _ => Err(format!(
+                "{word:?} is no action (cascade, setnull, setdefault, restrict, none)"
+            )),
         }
     }
 
@@ -210,7 +212,10 @@ impl Table {
             return Err(format!("table {table} has no columns"));
         }
         for (index, column) in self.columns.iter().enumerate() {
-            if self.columns[..index].iter().any(|before| before.name == column.name) {
+            if self.columns[..index]
+                .iter()
+                .any(|before| before.name == column.name)
+            {
                 return Err(format!("table {table} has two columns {}", column.name));
             }
         }
@@ -220,15 +225,23 @@ impl Table {
                 return Err(format!("an <{what}> of table {table} has no columns"));
             }
             if let Some(name) = index.columns.iter().find(|name| self.column(name).is_none()) {
-                return Err(format!("an <{what}> of table {table} names the column {name}, which it does not have"));
+                return Err(format!(
+                    "an <{what}> of table {table} names the column {name}, which it does not have"
+                ));
             }
         }
         for key in &self.foreign_keys {
             let other = &key.foreign_table;
             if key.references.is_empty() {
-                return Err(format!("the foreign key of table {table} to {other} has no <reference>"));
+                return Err(format!(
+                    "the foreign key of table {table} to {other} has no <reference>"
+                ));
             }
-            if let Some((name, _)) = key.references.iter().find(|(local, _)| self.column(local).is_none()) {
+            if let Some((name, _)) = key
+                .references
+                .iter()
+                .find(|(local, _)| self.column(local).is_none())
+            {
                 return Err(format!(
                     "the foreign key of table {table} to {other} names the column {name}, which {table} does not have"
                 ));
@@ -263,12 +276,26 @@ mod tests {
 
     #[test]
     fn types_are_read_with_their_sizes() {
-        assert_eq!(ColumnType::parse("varchar", Some("50")), Ok(ColumnType::Varchar(50)));
+        assert_eq!(
+            ColumnType::parse("varchar", Some("50")),
+            Ok(ColumnType::Varchar(50))
+        );
         assert_eq!(ColumnType::parse("VARCHAR", None), Ok(ColumnType::Varchar(254)));
-        assert_eq!(ColumnType::parse("NUMERIC", Some("10, 2")), Ok(ColumnType::Decimal(Some((10, 2)))));
-        assert_eq!(ColumnType::parse("DECIMAL", Some("10")), Ok(ColumnType::Decimal(Some((10, 0)))));
+        assert_eq!(
+            ColumnType::parse("NUMERIC", Some("10, 2")),
+            Ok(ColumnType::Decimal(Some((10, 2))))
+        );
+        assert_eq!(
+            ColumnType::parse("DECIMAL", Some("10")),
+            Ok(ColumnType::Decimal(Some((10, 0))))
+        );
         assert_eq!(ColumnType::parse("INTEGER", Some("10")), Ok(ColumnType::Integer));
-        for (name, size) in [("VARCHAR", "0"), ("VARCHAR", "x"), ("DECIMAL", "2,3"), ("UUID", "1")] {
+        for (name, size) in [
+            ("VARCHAR", "0"),
+            ("VARCHAR", "x"),
+            ("DECIMAL", "2,3"),
+            ("UUID", "1"),
+        ] {
             assert!(ColumnType::parse(name, Some(size)).is_err(), "{name} {size}");
         }
     }

@@ -36,9 +36,15 @@ impl<'a> Inserter<'a> {
     /// Inserts a row, unless the table was there before with a row of the same key (or, without a key, with
     /// the same values).
     pub(super) async fn insert(&mut self, sql: &mut dyn Sql, row: &DataRow) -> Result<(), ImportError> {
-        let failed = |why: String| ImportError::Row { line: row.line, table: row.table.clone(), why };
+        let failed = |why: String| ImportError::Row {
+            line: row.line,
+            table: row.table.clone(),
+            why,
+        };
         if !self.definitions.contains_key(&row.table) {
-            let found = catalog::read_table(sql, None, &row.table).await.map_err(|err| failed(err.to_string()))?;
+            let found = catalog::read_table(sql, None, &row.table)
+                .await
+                .map_err(|err| failed(err.to_string()))?;
             let found = found.ok_or_else(|| failed("there is no such table".into()))?;
             self.definitions.insert(row.table.clone(), found);
         }
@@ -46,14 +52,19 @@ impl<'a> Inserter<'a> {
         let values = values(self.dialect, table, &row.fields).map_err(failed)?;
         if !self.new_tables.contains(row.table.as_str()) {
             let query = select_same(self.dialect, table, &values);
-            let found = sql.query(&query, &[]).await.map_err(|err| failed(err.to_string()))?;
+            let found = sql
+                .query(&query, &[])
+                .await
+                .map_err(|err| failed(err.to_string()))?;
             if !found.is_empty() {
                 self.present += 1;
                 return Ok(());
             }
         }
         let statement = insert(self.dialect, table, &values);
-        sql.execute_script(&statement).await.map_err(|err| failed(err.to_string()))?;
+        sql.execute_script(&statement)
+            .await
+            .map_err(|err| failed(err.to_string()))?;
         self.inserted += 1;
         Ok(())
     }
@@ -62,7 +73,9 @@ impl<'a> Inserter<'a> {
     pub(super) async fn finish(&self, sql: &mut dyn Sql) -> Result<(), ImportError> {
         for table in self.definitions.values() {
             for column in table.columns.iter().filter(|column| column.auto_increment) {
-                let Some(statement) = self.dialect.continue_numbering(&table.name, &column.name) else { continue };
+                let Some(statement) = self.dialect.continue_numbering(&table.name, &column.name) else {
+                    continue;
+                };
                 let failed = |err: symstream_shared::db::DbError| ImportError::Table {
                     table: table.name.clone(),
                     why: err.to_string(),
@@ -77,7 +90,11 @@ impl<'a> Inserter<'a> {
 /// A column with its value as a literal; `None` for null.
 type Value<'t> = (&'t ColumnDef, Option<String>);
 
-fn values<'t>(dialect: &dyn Dialect, table: &'t TableDef, fields: &[Field]) -> Result<Vec<Value<'t>>, String> {
+fn values<'t>(
+    dialect: &dyn Dialect,
+    table: &'t TableDef,
+    fields: &[Field],
+) -> Result<Vec<Value<'t>>, String> {
     if fields.is_empty() {
         return Err("the row has no <field>".into());
     }
@@ -127,8 +144,14 @@ fn literal(
 
 fn insert(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) -> String {
     let kind = dialect.kind();
-    let columns: Vec<_> = values.iter().map(|(column, _)| kind.quote(&column.name)).collect();
-    let literals: Vec<_> = values.iter().map(|(_, literal)| literal.as_deref().unwrap_or("null")).collect();
+    let columns: Vec<_> = values
+        .iter()
+        .map(|(column, _)| kind.quote(&column.name))
+        .collect();
+    let literals: Vec<_> = values
+        .iter()
+        .map(|(_, literal)| literal.as_deref().unwrap_or("null"))
+        .collect();
     let always = values.iter().any(|(column, _)| column.identity_always);
     format!(
         "insert into {} ({}){} values ({})",
@@ -149,7 +172,10 @@ fn select_same(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) ->
         .filter(|(column, _)| !by_key || table.is_key(&column.name))
         .map(|(column, literal)| {
             let name = kind.quote(&column.name);
-            literal.as_ref().map_or_else(|| format!("{name} is null"), |literal| format!("{name} = {literal}"))
+            literal.as_ref().map_or_else(
+                || format!("{name} is null"),
+                |literal| format!("{name} = {literal}"),
+            )
         })
         .collect();
     format!(
@@ -167,15 +193,38 @@ mod tests {
     #[test]
     fn values_are_written_as_their_columns_want_them() {
         let of = |kind, logical, text| literal(dialect::of(kind), logical, text, false);
-        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Text, " a'b ").as_deref(), Ok("' a''b '"));
-        assert_eq!(of(DatabaseKind::Sqlite, LogicalType::Int, " 5\n").as_deref(), Ok("'5'"));
-        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Bool, "1").as_deref(), Ok("true"));
-        assert_eq!(of(DatabaseKind::Mysql, LogicalType::Bool, "false").as_deref(), Ok("0"));
-        assert_eq!(of(DatabaseKind::Postgres, LogicalType::Bytes, "AP8=").as_deref(), Ok("'\\x00ff'"));
-        assert_eq!(of(DatabaseKind::Mysql, LogicalType::Bytes, "").as_deref(), Ok("x''"));
+        assert_eq!(
+            of(DatabaseKind::Postgres, LogicalType::Text, " a'b ").as_deref(),
+            Ok("' a''b '")
+        );
+        assert_eq!(
+            of(DatabaseKind::Sqlite, LogicalType::Int, " 5\n").as_deref(),
+            Ok("'5'")
+        );
+        assert_eq!(
+            of(DatabaseKind::Postgres, LogicalType::Bool, "1").as_deref(),
+            Ok("true")
+        );
+        assert_eq!(
+            of(DatabaseKind::Mysql, LogicalType::Bool, "false").as_deref(),
+            Ok("0")
+        );
+        assert_eq!(
+            of(DatabaseKind::Postgres, LogicalType::Bytes, "AP8=").as_deref(),
+            Ok("'\\x00ff'")
+        );
+        assert_eq!(
+            of(DatabaseKind::Mysql, LogicalType::Bytes, "").as_deref(),
+            Ok("x''")
+        );
         assert!(of(DatabaseKind::Sqlite, LogicalType::Int, "").is_err());
         assert!(of(DatabaseKind::Sqlite, LogicalType::Bytes, "?").is_err());
-        let hex = literal(dialect::of(DatabaseKind::Sqlite), LogicalType::Bytes, "00FF", true);
+        let hex = literal(
+            dialect::of(DatabaseKind::Sqlite),
+            LogicalType::Bytes,
+            "00FF",
+            true,
+        );
         assert_eq!(hex.as_deref(), Ok("x'00ff'"));
     }
 }

@@ -13,7 +13,10 @@ use symstream_shared::db::{Database, Sql, TxKind};
 /// committed for a statement that it can not take back (DDL on MySQL): the error says so.
 pub(super) async fn run(database: &Database, script: impl BufRead) -> Result<usize, ImportError> {
     let mut splitter = Splitter::new(script, dialect::of(database.kind()).lexis());
-    let mut tx = database.begin(TxKind::Write).await.map_err(ImportError::Database)?;
+    let mut tx = database
+        .begin(TxKind::Write)
+        .await
+        .map_err(ImportError::Database)?;
     let mut count = 0;
     let mut committed = None;
     loop {
@@ -30,9 +33,13 @@ pub(super) async fn run(database: &Database, script: impl BufRead) -> Result<usi
             committed,
         };
         if let Some(word) = transaction_control(&statement) {
-            return Err(failed(format!("the file runs as one transaction; take {word} out of it")));
+            return Err(failed(format!(
+                "the file runs as one transaction; take {word} out of it"
+            )));
         }
-        tx.execute_script(&statement.text).await.map_err(|err| failed(err.to_string()))?;
+        tx.execute_script(&statement.text)
+            .await
+            .map_err(|err| failed(err.to_string()))?;
         count = statement.number;
         if commits_by_itself(&statement) && !database.kind().capabilities().transactional_ddl {
             committed = Some(statement.number);
@@ -46,7 +53,10 @@ pub(super) async fn run(database: &Database, script: impl BufRead) -> Result<usi
 fn transaction_control(statement: &Statement) -> Option<&str> {
     match [&*statement.words[0], &*statement.words[1]] {
         ["ROLLBACK", "TO"] => None,
-        [word @ ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "END" | "ABORT"), _] => Some(word),
+        [
+            word @ ("BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "END" | "ABORT"),
+            _,
+        ] => Some(word),
         _ => None,
     }
 }

@@ -90,7 +90,9 @@ impl<R: BufRead> Splitter<R> {
     /// Takes one token; whether a statement ended with it.
     fn step(&mut self) -> bool {
         let rest = &self.line[self.position..];
-        let Some(c) = rest.chars().next() else { return false };
+        let Some(c) = rest.chars().next() else {
+            return false;
+        };
         let mut length = c.len_utf8();
         match &mut self.state {
             State::Plain => return self.plain(c),
@@ -150,11 +152,29 @@ impl<R: BufRead> Splitter<R> {
             }
             '\'' => {
                 let escape = lexis.escape_strings && is_escape_prefix(&self.line[..self.position]);
-                next = State::Quoted { end: c, backslash: lexis.backslash_escapes || escape };
+                next = State::Quoted {
+                    end: c,
+                    backslash: lexis.backslash_escapes || escape,
+                };
             }
-            '"' => next = State::Quoted { end: c, backslash: lexis.backslash_escapes },
-            '`' if lexis.backticks => next = State::Quoted { end: c, backslash: false },
-            '[' if lexis.brackets => next = State::Quoted { end: ']', backslash: false },
+            '"' => {
+                next = State::Quoted {
+                    end: c,
+                    backslash: lexis.backslash_escapes,
+                }
+            }
+            '`' if lexis.backticks => {
+                next = State::Quoted {
+                    end: c,
+                    backslash: false,
+                }
+            }
+            '[' if lexis.brackets => {
+                next = State::Quoted {
+                    end: ']',
+                    backslash: false,
+                }
+            }
             '#' if lexis.hash_comments => (next, content) = (State::LineComment, false),
             '-' if rest.starts_with("--")
                 && (!lexis.hash_comments || rest[2..].chars().next().is_none_or(char::is_whitespace)) =>
@@ -205,7 +225,12 @@ impl<R: BufRead> Splitter<R> {
             return None;
         }
         self.count += 1;
-        Some(Statement { number: self.count, line: self.text_line, text: text.trim_end().to_owned(), words })
+        Some(Statement {
+            number: self.count,
+            line: self.text_line,
+            text: text.trim_end().to_owned(),
+            words,
+        })
     }
 
     fn end(&mut self) -> Result<Option<Statement>, SplitError> {
@@ -216,7 +241,10 @@ impl<R: BufRead> Splitter<R> {
             State::BlockComment { .. } => "a comment",
             State::Dollar { .. } => "a dollar-quoted text",
         };
-        Err(SplitError::Unterminated { line: self.state_line, what })
+        Err(SplitError::Unterminated {
+            line: self.state_line,
+            what,
+        })
     }
 }
 
@@ -308,7 +336,11 @@ mod tests {
     }
 
     fn texts(kind: DatabaseKind, script: &str) -> Vec<String> {
-        split(kind, script).expect("valid").into_iter().map(|(_, text)| text).collect()
+        split(kind, script)
+            .expect("valid")
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect()
     }
 
     #[test]
@@ -317,37 +349,63 @@ mod tests {
             let script = "-- a; b\nselect ';''; --', \";\" /* ; */ ;\n\n/* ; */\n;;\nselect 2 -- ;\n";
             assert_eq!(
                 split(kind, script).expect("valid"),
-                [(2, "select ';''; --', \";\" /* ; */".to_owned()), (6, "select 2 -- ;".to_owned())]
+                [
+                    (2, "select ';''; --', \";\" /* ; */".to_owned()),
+                    (6, "select 2 -- ;".to_owned())
+                ]
             );
         }
     }
 
     #[test]
     fn each_database_has_its_own_quotes() {
-        assert_eq!(texts(Postgres, r"select '\'; select E'\';', $$;$$, $a$ $$; $a$; select 'a$b$;'"), [
-            r"select '\'",
-            r"select E'\';', $$;$$, $a$ $$; $a$",
-            "select 'a$b$;'"
-        ]);
-        assert_eq!(texts(Postgres, "/* /* ; */ ; */ select a$b; select 1"), ["select a$b", "select 1"]);
-        assert_eq!(texts(Mysql, "select '\\';', `;` # ;\n; select 1--1; /*!40101 set a=1 */;"), [
-            "select '\\';', `;` # ;",
-            "select 1--1",
-            "/*!40101 set a=1 */"
-        ]);
-        assert_eq!(texts(Sqlite, "select [;], '\\'; select 1"), ["select [;], '\\'", "select 1"]);
+        assert_eq!(
+            texts(
+                Postgres,
+                r"select '\'; select E'\';', $$;$$, $a$ $$; $a$; select 'a$b$;'"
+            ),
+            [
+                r"select '\'",
+                r"select E'\';', $$;$$, $a$ $$; $a$",
+                "select 'a$b$;'"
+            ]
+        );
+        assert_eq!(
+            texts(Postgres, "/* /* ; */ ; */ select a$b; select 1"),
+            ["select a$b", "select 1"]
+        );
+        assert_eq!(
+            texts(
+                Mysql,
+                "select '\\';', `;` # ;\n; select 1--1; /*!40101 set a=1 */;"
+            ),
+            ["select '\\';', `;` # ;", "select 1--1", "/*!40101 set a=1 */"]
+        );
+        assert_eq!(
+            texts(Sqlite, "select [;], '\\'; select 1"),
+            ["select [;], '\\'", "select 1"]
+        );
     }
 
     #[test]
     fn the_body_of_a_trigger_belongs_to_it() {
         let trigger = "create temp trigger t after insert on a begin \
                        update a set b = case when 1 then 2 end; delete from c; end";
-        assert_eq!(texts(Sqlite, &format!("{trigger}; select 1")), [trigger, "select 1"]);
+        assert_eq!(
+            texts(Sqlite, &format!("{trigger}; select 1")),
+            [trigger, "select 1"]
+        );
         let procedure = "create procedure p() begin if 1 then select 1; end if; case 1 when 1 then select 2; end case; \
                          begin select 3; end; end";
-        assert_eq!(texts(Mysql, &format!("{procedure}; select 1;")), [procedure, "select 1"]);
+        assert_eq!(
+            texts(Mysql, &format!("{procedure}; select 1;")),
+            [procedure, "select 1"]
+        );
         let function = "create function f() returns int as $$ begin return 1; end $$ language plpgsql";
-        assert_eq!(texts(Postgres, &format!("{function}; select 1;")), [function, "select 1"]);
+        assert_eq!(
+            texts(Postgres, &format!("{function}; select 1;")),
+            [function, "select 1"]
+        );
     }
 
     #[test]
@@ -355,6 +413,9 @@ mod tests {
         let err = split(Postgres, "select 1;\nselect 'a;\n\n").expect_err("unterminated");
         assert_eq!(err.to_string(), "line 2: a text that begins here has no end");
         let err = split(Postgres, "select $x$ ;").expect_err("unterminated");
-        assert_eq!(err.to_string(), "line 1: a dollar-quoted text that begins here has no end");
+        assert_eq!(
+            err.to_string(),
+            "line 1: a dollar-quoted text that begins here has no end"
+        );
     }
 }

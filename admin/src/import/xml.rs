@@ -74,7 +74,11 @@ impl<R: BufRead> DatabaseReader<R> {
             ignored: 0,
             table: Table::default(),
             data_table: String::new(),
-            row: DataRow { table: String::new(), fields: Vec::new(), line: 0 },
+            row: DataRow {
+                table: String::new(),
+                fields: Vec::new(),
+                line: 0,
+            },
             field: None,
         }
     }
@@ -88,10 +92,15 @@ impl<R: BufRead> DatabaseReader<R> {
         let mut buffer = Vec::new();
         loop {
             buffer.clear();
-            let event = self.xml.read_event_into(&mut buffer);
             let line = self.xml.get_ref().line();
+            let event = self.xml.read_event_into(&mut buffer);
+            let line_after = self.xml.get_ref().line();
             let at = |why: String| XmlError { line, why };
-            let done = match event.map_err(|err| at(err.to_string()))? {
+            let at_end = |why: String| XmlError {
+                line: line_after,
+                why,
+            };
+            let done = match event.map_err(|err| at_end(err.to_string()))? {
                 Event::Start(tag) => {
                     let name = self.enter(&tag, line).map_err(at)?;
                     self.open.push(name);
@@ -117,7 +126,7 @@ impl<R: BufRead> DatabaseReader<R> {
                     self.text(&text).map(|()| None).map_err(at)?
                 }
                 Event::Eof => match self.open.last() {
-                    Some(name) => return Err(at(format!("the file ends inside of <{name}>"))),
+                    Some(name) => return Err(at_end(format!("the file ends inside of <{name}>"))),
                     None => return Ok(None),
                 },
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => None,
@@ -139,7 +148,10 @@ impl<R: BufRead> DatabaseReader<R> {
         match (self.open.last().map(String::as_str), name.as_str()) {
             (None, "database" | "mysqldump") | (Some("mysqldump"), "database") => {}
             (Some("database"), "table") => {
-                self.table = Table { name: attributes.required("name")?, ..Table::default() };
+                self.table = Table {
+                    name: attributes.required("name")?,
+                    ..Table::default()
+                };
             }
             (Some("table"), "column") => self.table.columns.push(attributes.column()?),
             (Some("table"), "foreign-key") => self.table.foreign_keys.push(ForeignKey {
@@ -151,27 +163,53 @@ impl<R: BufRead> DatabaseReader<R> {
             }),
             (Some("foreign-key"), "reference") => {
                 let reference = (attributes.required("local")?, attributes.required("foreign")?);
-                self.table.foreign_keys.last_mut().ok_or("no foreign key")?.references.push(reference);
+                self.table
+                    .foreign_keys
+                    .last_mut()
+                    .ok_or("no foreign key")?
+                    .references
+                    .push(reference);
             }
             (Some("table"), kind @ ("index" | "unique")) => {
                 let (name, unique) = (attributes.text("name"), kind == "unique");
-                self.table.indexes.push(Index { name, unique, columns: Vec::new() });
+                self.table.indexes.push(Index {
+                    name,
+                    unique,
+                    columns: Vec::new(),
+                });
             }
             (Some("index"), "index-column") | (Some("unique"), "unique-column") => {
                 let column = attributes.required("name")?;
-                self.table.indexes.last_mut().ok_or("no index")?.columns.push(column);
+                self.table
+                    .indexes
+                    .last_mut()
+                    .ok_or("no index")?
+                    .columns
+                    .push(column);
             }
             (Some("database"), "table_data") => {
                 self.data_table = self.name(attributes.required("name")?);
             }
             (Some("table_data"), "row") => {
-                self.row = DataRow { table: self.data_table.clone(), fields: Vec::new(), line };
+                self.row = DataRow {
+                    table: self.data_table.clone(),
+                    fields: Vec::new(),
+                    line,
+                };
             }
             (Some("row"), "field") => {
-                let hexadecimal = attributes.local("type").is_some_and(|kind| kind.ends_with("hexBinary"));
-                let null = attributes.local("nil").is_some_and(|nil| nil == "true" || nil == "1");
+                let hexadecimal = attributes
+                    .local("type")
+                    .is_some_and(|kind| kind.ends_with("hexBinary"));
+                let null = attributes
+                    .local("nil")
+                    .is_some_and(|nil| nil == "true" || nil == "1");
                 let text = (!null).then(String::new);
-                self.field = Some(Field { name: self.name(attributes.required("name")?), text, hexadecimal });
+                self.field = Some(Field {
+                    name: self.name(attributes.required("name")?),
+                    text,
+                    hexadecimal,
+                });
             }
             (None, name) => return Err(format!("<{name}> stands where <database> is expected")),
             (Some(parent), name) => return Err(format!("<{name}> has no meaning inside of <{parent}>")),
@@ -198,7 +236,11 @@ impl<R: BufRead> DatabaseReader<R> {
                 Ok(None)
             }
             "row" => {
-                let empty = DataRow { table: String::new(), fields: Vec::new(), line: 0 };
+                let empty = DataRow {
+                    table: String::new(),
+                    fields: Vec::new(),
+                    line: 0,
+                };
                 Ok(Some(Item::Row(std::mem::replace(&mut self.row, empty))))
             }
             _ => Ok(None),
@@ -207,16 +249,28 @@ impl<R: BufRead> DatabaseReader<R> {
 
     fn text(&mut self, text: &str) -> Result<(), String> {
         match &mut self.field {
-            Some(Field { text: Some(value), .. }) => value.push_str(text),
+            Some(Field {
+                text: Some(value), ..
+            }) => value.push_str(text),
             _ if self.ignored > 0 || text.trim().is_empty() => {}
             Some(field) => return Err(format!("the field {} is null and has a value", field.name)),
-            None => return Err(format!("the text {:?} has no meaning here", shortened(text.trim()))),
+            None if self.open.is_empty() => return Err("the file is no XML".to_owned()),
+            None => {
+                return Err(format!(
+                    "the text {:?} has no meaning here",
+                    shortened(text.trim())
+                ));
+            }
         }
         Ok(())
     }
 
     fn name(&self, name: String) -> String {
-        if self.lower_case { name.to_lowercase() } else { name }
+        if self.lower_case {
+            name.to_lowercase()
+        } else {
+            name
+        }
     }
 }
 
@@ -244,7 +298,10 @@ impl<'a> Attributes<'a> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.values.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        self.values
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
     }
 
     /// An attribute by its name behind the namespace's prefix.
@@ -268,7 +325,10 @@ impl<'a> Attributes<'a> {
             Some(value) => match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" => Ok(true),
                 "false" | "0" | "no" | "" => Ok(false),
-                _ => Err(format!("{name}={value:?} of <{}> is neither true nor false", self.element)),
+                _ => Err(format!(
+                    "{name}={value:?} of <{}> is neither true nor false",
+                    self.element
+                )),
             },
         }
     }
@@ -325,13 +385,25 @@ mod tests {
               <index><index-column name="Name"/><index-column name="ID"/></index>
             </table></database>"#;
         let items = items(xml);
-        let Ok([Item::Table(table)]) = items.as_deref() else { panic!("one table: {items:?}") };
+        let Ok([Item::Table(table)]) = items.as_deref() else {
+            panic!("one table: {items:?}")
+        };
         assert_eq!(table.name, "items");
         assert!(table.columns[0].primary_key && table.columns[0].auto_increment && table.columns[0].required);
         assert_eq!(table.columns[1].default.as_deref(), Some("a & b"));
-        assert_eq!(table.foreign_keys[0].references, [("name".to_owned(), "name".to_owned())]);
+        assert_eq!(
+            table.foreign_keys[0].references,
+            [("name".to_owned(), "name".to_owned())]
+        );
         assert_eq!(table.foreign_keys[0].on_delete, Some(ReferenceAction::Cascade));
-        assert_eq!(table.indexes[0], Index { name: Some("u".into()), unique: true, columns: vec!["name".into()] });
+        assert_eq!(
+            table.indexes[0],
+            Index {
+                name: Some("u".into()),
+                unique: true,
+                columns: vec!["name".into()]
+            }
+        );
         assert_eq!(table.indexes[1].columns, ["name", "id"]);
     }
 
@@ -352,20 +424,41 @@ mod tests {
             field("c", None, false),
             field("d", Some("00"), true),
         ];
-        assert_eq!(items(xml), Ok(vec![Item::Row(DataRow { table: "t".into(), fields, line: 3 })]));
+        assert_eq!(
+            items(xml),
+            Ok(vec![Item::Row(DataRow {
+                table: "t".into(),
+                fields,
+                line: 3
+            })])
+        );
     }
 
     #[test]
     fn an_error_says_what_and_on_which_line() {
-        assert_eq!(why("<database>\n<tabel name='x'/>"), "line 2: <tabel> has no meaning inside of <database>");
-        assert_eq!(why("<html/>"), "line 1: <html> stands where <database> is expected");
-        assert_eq!(why("<database>\n\n<table name='x'/></database>"), "line 3: table x has no columns");
+        assert_eq!(
+            why("<database>\n<tabel name='x'/>"),
+            "line 2: <tabel> has no meaning inside of <database>"
+        );
+        assert_eq!(why("-- Some\nSQL;\n"), "line 1: the file is no XML");
+        assert_eq!(
+            why("<html/>"),
+            "line 1: <html> stands where <database> is expected"
+        );
+        assert_eq!(
+            why("<database>\n\n<table name='x'/></database>"),
+            "line 3: table x has no columns"
+        );
         assert_eq!(why("<database>\n"), "line 2: the file ends inside of <database>");
         assert!(why("<database></databse>").starts_with("line 1: "));
-        assert!(why("<database><table name='t'><column name='c' type='VARCHA'/></table></database>")
-            .starts_with("line 1: column c: type \"VARCHA\" is not known"));
+        assert!(
+            why("<database><table name='t'><column name='c' type='VARCHA'/></table></database>")
+                .starts_with("line 1: column c: type \"VARCHA\" is not known")
+        );
         assert_eq!(
-            why("<database><table_data name='t'><row><field name='a'>&nbsp;</field></row></table_data></database>"),
+            why(
+                "<database><table_data name='t'><row><field name='a'>&nbsp;</field></row></table_data></database>"
+            ),
             "line 1: the entity &nbsp; is not known"
         );
     }

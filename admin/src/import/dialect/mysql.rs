@@ -102,7 +102,10 @@ impl Dialect for Mysql {
 
     fn around_tables(&self) -> (&'static str, &'static str) {
         // Without the checks a table may refer to one that comes later in the file.
-        ("set session foreign_key_checks = 0", "set session foreign_key_checks = 1")
+        (
+            "set session foreign_key_checks = 0",
+            "set session foreign_key_checks = 1",
+        )
     }
 
     fn continue_numbering(&self, _table: &str, _column: &str) -> Option<String> {
@@ -111,6 +114,11 @@ impl Dialect for Mysql {
     }
 
     fn lexis(&self) -> Lexis {
-        Lexis { backslash_escapes: true, backticks: true, hash_comments: true, ..Lexis::default() }
+        Lexis {
+            backslash_escapes: true,
+            backticks: true,
+            hash_comments: true,
+            ..Lexis::default()
+        }
     }
 }

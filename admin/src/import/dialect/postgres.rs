@@ -79,14 +79,22 @@ impl Dialect for Postgres {
         let kind = self.kind();
         let (quoted_table, quoted_column) = (kind.quote(table), kind.quote(column));
         // The function takes the table as an identifier and the column as a plain text.
-        let sequence =
-            format!("pg_get_serial_sequence({}, {})", kind.literal(&quoted_table), kind.literal(column));
+        let sequence = format!(
+            "pg_get_serial_sequence({}, {})",
+            kind.literal(&quoted_table),
+            kind.literal(column)
+        );
         Some(format!(
             "select setval({sequence}, max({quoted_column})) from {quoted_table} having max({quoted_column}) > 0"
         ))
     }
 
     fn lexis(&self) -> Lexis {
-        Lexis { escape_strings: true, dollar_quotes: true, nested_comments: true, ..Lexis::default() }
+        Lexis {
+            escape_strings: true,
+            dollar_quotes: true,
+            nested_comments: true,
+            ..Lexis::default()
+        }
     }
 }

@@ -90,6 +90,10 @@ impl Dialect for Sqlite {
     }
 
     fn lexis(&self) -> Lexis {
-        Lexis { backticks: true, brackets: true, ..Lexis::default() }
+        Lexis {
+            backticks: true,
+            brackets: true,
+            ..Lexis::default()
+        }
     }
 }
