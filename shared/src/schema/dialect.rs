@@ -122,7 +122,7 @@ pub(super) fn session_lock() -> &'static str {
 }
 
 /// A query for the server's version as text.
-pub(super) fn version_query(kind: DatabaseKind) -> &'static str {
+pub fn version_query(kind: DatabaseKind) -> &'static str {
     match kind {
         DatabaseKind::Postgres => "select current_setting('server_version')",
         DatabaseKind::Mysql => "select version()",

@@ -14,6 +14,7 @@ mod runtime_tables;
 mod tables;
 
 pub use create::{create, drop_all};
+pub use dialect::version_query;
 pub use identity::ensure_identity;
 pub use tables::{InvalidPrefix, Tables};
 

@@ -1,0 +1,182 @@
+//! The life of a capture agent.
+//!
+//! 1. Wait for the database, create or complete its `sym_` tables.
+//! 2. Take the node's lock, or wait for the agent that has it.
+//! 3. Learn who the node is: at the registration server it says so itself, elsewhere it asks for its registration.
+//! 4. Run the loops ([`crate::loops`]) until the lock is lost or the agent is asked to stop.
+//!
+//! When the lock is lost, all loops stop and the agent begins anew. What a second agent that believes in its lock
+//! could do meanwhile is fenced: positions and batch numbers by what stands in `sym_state`, publishing by the
+//! subject's last message.
+
+use crate::error::Error;
+use crate::source::Source;
+use crate::supervision::until_done;
+use crate::{loops, registration};
+use std::sync::Arc;
+use std::time::Duration;
+use symstream_nats::Bus;
+use symstream_shared::db::{Database, NodeLock};
+use symstream_shared::engine::Engine;
+use symstream_shared::id::NodeId;
+use symstream_shared::retry::Disposition;
+use symstream_shared::schema::{self, Tables};
+use tokio_util::sync::CancellationToken;
+
+/// How often the lock is asked for; MySQL frees the lock of a connection that is silent for 20 s.
+const LOCK_EVERY: Duration = Duration::from_secs(2);
+/// What the loops have to end after a shutdown; they stop between two steps, and every step can be resumed.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The capture agent of one engine.
+pub struct Agent {
+    engine: Engine,
+}
+
+impl Agent {
+    /// An agent for `engine`. Connects to nothing yet.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Captures until `shutdown`. A database or NATS that is away is waited for.
+    ///
+    /// # Errors
+    /// [`Error`] that only a person can do something about: settings, credentials, a privilege that is missing.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let engine = Arc::new(self.engine);
+        let tables = Tables::new(&engine.table_prefix)
+            .map_err(|err| Error::Settings(format!("sync.table.prefix: {err}")))?;
+        let database = engine.database()?;
+        let agent = Prepared {
+            engine,
+            tables,
+            database,
+        };
+        while !shutdown.is_cancelled() {
+            match agent.live(&shutdown).await {
+                Ok(()) => {}
+                Err(err) if err.disposition() == Disposition::Fatal => {
+                    agent.database.close().await;
+                    return Err(err);
+                }
+                Err(err) => tracing::warn!(engine = %agent.engine.name, error = %err, "capture begins anew"),
+            }
+        }
+        agent.database.close().await;
+        Ok(())
+    }
+}
+
+struct Prepared {
+    engine: Arc<Engine>,
+    tables: Tables,
+    database: Database,
+}
+
+impl Prepared {
+    /// One life, from the lock to its loss or the shutdown.
+    async fn live(&self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let name = |what: &str| format!("capture of engine {}: {what}", self.engine.name);
+        let what = name(self.database.address());
+        let made = until_done(&what, shutdown, || async {
+            schema::create(&self.database, &self.tables)
+                .await
+                .map_err(Error::from)
+        });
+        if made.await?.is_none() {
+            return Ok(());
+        }
+        let Some(lock) = until_done(&name("the node's lock"), shutdown, || self.lock()).await? else {
+            return Ok(());
+        };
+        let life = shutdown.child_token();
+        let ended = match self.identity(shutdown).await {
+            Ok(Some(node)) => {
+                let source = Source {
+                    engine: Arc::clone(&self.engine),
+                    database: self.database.clone(),
+                    tables: self.tables.clone(),
+                    node,
+                };
+                return self.run_loops(source, lock, life).await;
+            }
+            Ok(None) => Ok(()),
+            Err(err) => Err(err),
+        };
+        lock.release().await;
+        ended
+    }
+
+    async fn lock(&self) -> Result<NodeLock, Error> {
+        let name = self.tables.name("capture");
+        NodeLock::try_acquire(&self.database, &name)
+            .await?
+            .ok_or(Error::Locked)
+    }
+
+    async fn identity(&self, shutdown: &CancellationToken) -> Result<Option<NodeId>, Error> {
+        let Self {
+            engine,
+            tables,
+            database,
+        } = self;
+        if engine.is_registration_server() {
+            let what = format!("capture of engine {}: its identity", engine.name);
+            return until_done(&what, shutdown, || async {
+                schema::ensure_identity(database, tables, engine)
+                    .await
+                    .map_err(Error::from)
+            })
+            .await;
+        }
+        let what = format!(
+            "capture of engine {}: registration at {}",
+            engine.name,
+            engine.server()
+        );
+        until_done(&what, shutdown, || async {
+            let mut conn = database.conn().await?;
+            if let Some(node) = symstream_shared::model::identity(&mut conn, tables).await? {
+                return Ok(node);
+            }
+            drop(conn);
+            let bus = Bus::connect(engine, "registration").await?;
+            registration::register(engine, database, tables, &bus).await
+        })
+        .await
+    }
+
+    async fn run_loops(
+        &self,
+        source: Source,
+        mut lock: NodeLock,
+        life: CancellationToken,
+    ) -> Result<(), Error> {
+        tracing::info!(node_id = %source.node, database = %self.database.address(), "capturing");
+        let node = source.node.clone();
+        let mut tasks = loops::start(source, &life);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = life.cancelled() => break Ok(()),
+                Some(ended) = tasks.join_next() => {
+                    break ended.unwrap_or_else(|err| Err(Error::Task(err.to_string())));
+                }
+                () = tokio::time::sleep(LOCK_EVERY) => {
+                    if !lock.is_alive().await {
+                        break Err(Error::LockLost);
+                    }
+                }
+            }
+        };
+        life.cancel();
+        let rest = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_WITHIN, rest).await.is_err() {
+            tracing::warn!(node_id = %node, "capture did not stop in time; its tasks are dropped");
+        }
+        tasks.shutdown().await;
+        lock.release().await;
+        ended
+    }
+}

@@ -1,0 +1,168 @@
+//! `sym_capture_batch`: the batches that were cut, written before they are published.
+//!
+//! Durable steps of a change, and what a crash between them leaves:
+//! 1. the application commits the change and its row in `sym_data`;
+//! 2. a reading is cut ([`store`]): batch ids, batches and the new position in one transaction. A crash before its
+//!    commit leaves the old position: the rows are read again;
+//! 3. the batch is published, one part after the other ([`crate::publisher`]). A crash before the first part
+//!    leaves the batch with `routed = 0`, behind the last one on its subject: it is published. A crash between two
+//!    parts leaves parts that nobody acts upon: the batch gets a new number ([`renumber`]) and is published whole;
+//! 4. the router's report is recorded and `routed` becomes 1 ([`crate::recorder`]), in one transaction.
+
+use crate::cutter::Cut;
+use crate::data_runs::DataRuns;
+use crate::error::Error;
+use crate::state;
+use std::collections::HashMap;
+use symstream_shared::db::{Param, Sql};
+use symstream_shared::id::ChannelId;
+use symstream_shared::schema::Tables;
+
+/// A batch as it was cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredBatch {
+    /// `batch_id`
+    pub batch_id: i64,
+    /// `data_ranges`
+    pub runs: DataRuns,
+    /// `create_time`, in milliseconds since 1970.
+    pub created_ms: i64,
+}
+
+/// Each channel's `max_batch_size`.
+pub(crate) async fn batch_sizes(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+) -> Result<HashMap<ChannelId, u64>, Error> {
+    let statement = format!(
+        "select channel_id, max_batch_size from {}",
+        tables.name("channel")
+    );
+    let mut sizes = HashMap::new();
+    for row in sql.query(&statement, &[]).await? {
+        if let Ok(channel) = ChannelId::new(row.text(0)?) {
+            sizes.insert(channel, u64::try_from(row.int(1)?).unwrap_or(0).max(1));
+        }
+    }
+    Ok(sizes)
+}
+
+/// Gives out `count` batch ids and returns the first.
+pub(crate) async fn allocate(sql: &mut dyn Sql, tables: &Tables, count: i64) -> Result<i64, Error> {
+    let before = state::get(sql, tables, state::BATCH_ID).await?;
+    let last: i64 = before
+        .as_deref()
+        .map_or(Ok(0), str::parse)
+        .map_err(|_| Error::Damaged {
+            table: tables.name("state"),
+            why: format!("{} is no number", state::BATCH_ID),
+        })?;
+    let after = (last + count).to_string();
+    state::replace(sql, tables, state::BATCH_ID, before.as_deref(), &after).await?;
+    Ok(last + 1)
+}
+
+/// Writes the batches of one reading, in order. The caller stores the position in the same transaction.
+pub(crate) async fn store(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    cuts: &[Cut],
+    configuration_version: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let first = allocate(tx, tables, i64::try_from(cuts.len()).unwrap_or(i64::MAX)).await?;
+    for (batch_id, cut) in (first..).zip(cuts) {
+        let statement = format!(
+            "insert into {} (batch_id, channel_id, batch_type, data_ranges, data_count, configuration_version, \
+             create_time, routed) values (?, ?, 'EV', ?, ?, ?, ?, 0)",
+            tables.name("capture_batch")
+        );
+        let params = [
+            batch_id.into(),
+            cut.channel.as_str().into(),
+            cut.runs.to_string().into(),
+            i64::try_from(cut.count).unwrap_or(i64::MAX).into(),
+            configuration_version.into(),
+            Param::Time(now_ms),
+        ];
+        tx.execute(&statement, &params).await?;
+    }
+    Ok(())
+}
+
+/// The channels that have batches of changes without a report.
+pub(crate) async fn channels_to_publish(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<ChannelId>, Error> {
+    let statement = format!(
+        "select distinct channel_id from {} where routed = 0 and batch_type = 'EV'",
+        tables.name("capture_batch")
+    );
+    let rows = sql.query(&statement, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            ChannelId::new(row.text(0)?).map_err(|err| Error::Damaged {
+                table: tables.name("capture_batch"),
+                why: err.to_string(),
+            })
+        })
+        .collect()
+}
+
+/// The next batches of changes of `channel` behind `after` that have no report, at most `limit`.
+pub(crate) async fn next(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    channel: &ChannelId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredBatch>, Error> {
+    let table = tables.name("capture_batch");
+    let statement = format!(
+        "select batch_id, data_ranges, {} from {table} \
+         where channel_id = ? and batch_id > ? and routed = 0 and batch_type = 'EV' order by batch_id limit {limit}",
+        sql.kind().time_as_text("create_time")
+    );
+    let rows = sql
+        .query(&statement, &[channel.as_str().into(), after.into()])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredBatch {
+                batch_id: row.int(0)?,
+                runs: row.text(1)?.parse().map_err(|err| Error::Damaged {
+                    table: table.clone(),
+                    why: format!("{err}"),
+                })?,
+                created_ms: row
+                    .opt_text(2)?
+                    .as_deref()
+                    .and_then(symstream_shared::db::time_ms)
+                    .unwrap_or(0),
+            })
+        })
+        .collect()
+}
+
+/// Gives the batches of `channel` from `from` on, none of which was published whole, numbers above all others,
+/// in the same order. The old numbers are never used again.
+pub(crate) async fn renumber(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    channel: &ChannelId,
+    from: i64,
+) -> Result<(), Error> {
+    let table = tables.name("capture_batch");
+    // Every batch of the channel has a number of at most the last one given out, so this many new ones do.
+    let last = state::number(tx, tables, state::BATCH_ID).await?;
+    let first = allocate(tx, tables, last - from + 1).await?;
+    let statement = format!(
+        "update {table} set batch_id = batch_id + ? where channel_id = ? and batch_id >= ? and batch_id < ?"
+    );
+    let params = [
+        (first - from).into(),
+        channel.as_str().into(),
+        from.into(),
+        first.into(),
+    ];
+    tx.execute(&statement, &params).await?;
+    Ok(())
+}

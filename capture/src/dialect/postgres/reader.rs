@@ -1,0 +1,163 @@
+//! Reading `sym_data` on PostgreSQL: snapshots, as PgQ does.
+//!
+//! The position is the snapshot of the previous reading. New are the rows whose transaction that snapshot did
+//! not see: begun after it (`xact_id >= xmax`) or open in it (`xip`). So nothing is skipped because it committed
+//! late, and nobody waits for an open transaction.
+
+use crate::cutter::CapturedId;
+use crate::dialect::reading::{ChangeReader, captured_id};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use symstream_shared::db::{Database, DbError, Listener, Param, Sql};
+use symstream_shared::schema::Tables;
+
+/// Notifications can be lost with a connection: so often the reader looks for itself.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) struct Reader {
+    database: Database,
+    tables: Tables,
+    listener: Option<Listener>,
+    /// Something may have been committed before the listener began.
+    look_now: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(database: Database, tables: Tables) -> Self {
+        Self {
+            database,
+            tables,
+            listener: None,
+            look_now: true,
+        }
+    }
+
+    async fn listen(&mut self) -> Result<(), DbError> {
+        let name = self.tables.name("data");
+        self.listener = self.database.listen(&name).await?;
+        self.look_now = true;
+        Ok(())
+    }
+}
+
+impl ChangeReader for Reader {
+    fn wait(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
+        Box::pin(async move {
+            if self.listener.is_none() {
+                self.listen().await?;
+            }
+            if std::mem::take(&mut self.look_now) {
+                return Ok(());
+            }
+            let Some(listener) = &mut self.listener else {
+                return Ok(());
+            };
+            match tokio::time::timeout(LOOK_EVERY, listener.notified()).await {
+                Ok(Err(err)) => {
+                    self.listener = None;
+                    Err(err)
+                }
+                Ok(Ok(())) | Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        tx: &'a mut dyn Sql,
+        before: Option<&'a str>,
+        each: &'a mut (dyn FnMut(CapturedId) + Send),
+    ) -> BoxFuture<'a, Result<Option<String>, DbError>> {
+        Box::pin(async move {
+            let now = tx
+                .query("select cast(pg_current_snapshot() as text)", &[])
+                .await?;
+            let now = now
+                .first()
+                .ok_or_else(|| DbError::unexpected("no snapshot"))?
+                .text(0)?;
+            let previous = before.map(Snapshot::parse).transpose()?;
+            let current = Snapshot::parse(&now)?;
+            if previous
+                .as_ref()
+                .is_some_and(|previous| previous.xmax > current.xmax)
+            {
+                return Err(DbError::fatal(
+                    "the database's transaction ids went backwards: it was restored from a backup or a dump, or \
+                     upgraded; reload its nodes, then remove capture_position from the state table",
+                ));
+            }
+            let (condition, params) = match &previous {
+                None => ("true", Vec::new()),
+                Some(previous) => (
+                    "xact_id >= cast(cast(? as text) as xid8) or xact_id = any(cast(cast(? as text) as xid8[]))",
+                    vec![
+                        Param::Text(previous.xmax.to_string()),
+                        Param::Text(format!("{{{}}}", previous.open)),
+                    ],
+                ),
+            };
+            let statement = format!(
+                "select data_id, channel_id, transaction_last from (\
+                   select data_id, channel_id, max(data_id) over (partition by channel_id, xact_id) as transaction_last \
+                   from {} where {condition}) as new \
+                 order by channel_id, transaction_last, data_id",
+                self.tables.name("data")
+            );
+            let mut any = false;
+            tx.query_each(&statement, &params, &mut |row| {
+                any = true;
+                each(captured_id(&row)?);
+                Ok(())
+            })
+            .await?;
+            // A window without rows stays: the next one begins at the same place and costs no more.
+            Ok(any.then_some(now))
+        })
+    }
+
+    /// What to look at stands in the tables: every reading asks for it.
+    fn stored(&mut self, _position: Option<&str>) -> Result<(), DbError> {
+        Ok(())
+    }
+}
+
+/// `xmin:xmax:xip_list`, as `pg_snapshot` prints it.
+struct Snapshot {
+    /// The first transaction id that was not given out yet.
+    xmax: u64,
+    /// The transactions that were open, separated by commas.
+    open: String,
+}
+
+impl Snapshot {
+    fn parse(text: &str) -> Result<Self, DbError> {
+        let mut parts = text.split(':');
+        let (xmin, xmax, open) = (parts.next(), parts.next(), parts.next());
+        match (xmin, xmax.map(str::parse), open) {
+            (Some(_), Some(Ok(xmax)), Some(open))
+                if parts.next().is_none() && open.chars().all(|c| c.is_ascii_digit() || c == ',') =>
+            {
+                Ok(Self {
+                    xmax,
+                    open: open.to_owned(),
+                })
+            }
+            _ => Err(DbError::unexpected(format!("position {text:?} is no snapshot"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_tells_what_it_did_not_see() {
+        let snapshot = Snapshot::parse("10:20:10,14,15").expect("snapshot");
+        assert_eq!((snapshot.xmax, snapshot.open.as_str()), (20, "10,14,15"));
+        assert_eq!(Snapshot::parse("10:10:").expect("snapshot").open, "");
+        assert!(Snapshot::parse("10:20").is_err());
+        assert!(Snapshot::parse("10:20:1;drop").is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! The reading side of the three dialects, behind one name each.
+
+use super::{mysql, postgres, sqlite};
+use crate::cutter::CapturedId;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use symstream_shared::cell::Cell;
+use symstream_shared::db::{Database, DatabaseKind, DbError, Param, Row, Sql};
+use symstream_shared::id::ChannelId;
+use symstream_shared::logical::LogicalType;
+use symstream_shared::schema::Tables;
+
+/// Reads `sym_data`: which committed rows are new since the position of the reading before, and in which order
+/// they have to be applied.
+///
+/// The reader loop calls [`Self::wait`], then [`Self::read`] in a snapshot transaction in which it also stores
+/// the batches and the new position, then [`Self::stored`]. A reading whose transaction failed is made again from
+/// the same position.
+pub(crate) trait ChangeReader: Send {
+    /// Returns when there may be something to read. May be dropped.
+    fn wait(&mut self) -> BoxFuture<'_, Result<(), DbError>>;
+
+    /// Hands over all rows behind `before` that are committed, channel by channel, in apply order. Returns the
+    /// new position; `None` when the old one stays.
+    fn read<'a>(
+        &'a mut self,
+        tx: &'a mut dyn Sql,
+        before: Option<&'a str>,
+        each: &'a mut (dyn FnMut(CapturedId) + Send),
+    ) -> BoxFuture<'a, Result<Option<String>, DbError>>;
+
+    /// Tells which position is stored now.
+    fn stored(&mut self, position: Option<&str>) -> Result<(), DbError>;
+}
+
+/// The reader for a database.
+pub(crate) fn change_reader(database: &Database, tables: &Tables) -> Box<dyn ChangeReader> {
+    let (database, tables) = (database.clone(), tables.clone());
+    match database.kind() {
+        DatabaseKind::Postgres => Box::new(postgres::reader::Reader::new(database, tables)),
+        DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables)),
+        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables)),
+    }
+}
+
+/// A row of a reading: `data_id`, `channel_id`, the transaction's last `data_id`.
+pub(super) fn captured_id(row: &Row) -> Result<CapturedId, DbError> {
+    Ok(CapturedId {
+        data_id: row.int(0)?,
+        channel: ChannelId::new(row.text(1)?).map_err(|err| DbError::unexpected(err.to_string()))?,
+        transaction_last: row.int(2)?,
+    })
+}
+
+/// Pauses of a reader that has to ask: short while something happens, growing while nothing does.
+pub(super) struct IdlePoll {
+    pause: Duration,
+    most: Duration,
+}
+
+/// The pause after activity.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
+impl IdlePoll {
+    pub(super) fn new(most: Duration) -> Self {
+        Self {
+            pause: BUSY_PAUSE,
+            most,
+        }
+    }
+
+    pub(super) async fn pause(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 5 / 4).min(self.most);
+    }
+
+    pub(super) fn found(&mut self, any: bool) {
+        if any {
+            self.pause = BUSY_PAUSE;
+        }
+    }
+}
+
+/// `rows` as a derived table `r` with the columns `i` (the row's number from 1), `c0`, `c1`…
+pub(crate) fn row_set(kind: DatabaseKind, rows: &[Vec<Cell>], width: usize) -> (String, Vec<Param>) {
+    match kind {
+        DatabaseKind::Postgres => postgres::row_set::row_set(rows, width),
+        DatabaseKind::Mysql => mysql::row_set::row_set(rows, width),
+        DatabaseKind::Sqlite => sqlite::row_set::row_set(rows, width),
+    }
+}
+
+/// A column of `r` as a value that compares with a table's column as the column's own values do.
+pub(crate) async fn typed(
+    sql: &mut dyn Sql,
+    table: (Option<&str>, &str),
+    column: &str,
+    logical: LogicalType,
+    expression: &str,
+) -> Result<String, DbError> {
+    match sql.kind() {
+        DatabaseKind::Postgres => postgres::row_set::typed(sql, table, column, logical, expression).await,
+        DatabaseKind::Mysql => mysql::row_set::typed(sql, table, column, logical, expression).await,
+        DatabaseKind::Sqlite => sqlite::row_set::typed(sql, table, column, logical, expression).await,
+    }
+}
+
+/// Whether values of two columns of this type are compared as what they are, rather than as text.
+pub(crate) fn compares_typed(kind: DatabaseKind, logical: LogicalType) -> bool {
+    match kind {
+        DatabaseKind::Postgres => postgres::row_set::compares_typed(logical),
+        DatabaseKind::Mysql => mysql::row_set::compares_typed(logical),
+        DatabaseKind::Sqlite => sqlite::row_set::compares_typed(logical),
+    }
+}
+
+/// Any column as text, to compare with `r`'s columns.
+pub(crate) fn comparable_text(kind: DatabaseKind, expression: &str) -> String {
+    match kind {
+        DatabaseKind::Postgres => postgres::row_set::comparable_text(expression),
+        DatabaseKind::Mysql => mysql::row_set::comparable_text(expression),
+        DatabaseKind::Sqlite => sqlite::row_set::comparable_text(expression),
+    }
+}

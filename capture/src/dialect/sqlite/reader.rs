@@ -1,0 +1,128 @@
+//! Reading `sym_data` on SQLite: one writer at a time, so `data_id` order is commit order.
+//!
+//! The position is the highest `data_id` read. Transactions leave no mark; what one reading finds while it
+//! watches is taken as a whole, because a reading sees whole transactions only. What has gathered before the
+//! agent started may be cut anywhere.
+
+use crate::cutter::CapturedId;
+use crate::dialect::reading::{ChangeReader, IdlePoll, captured_id};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
+use symstream_shared::schema::Tables;
+
+/// Asking for the `data_version` costs some microseconds.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(100);
+
+pub(crate) struct Reader {
+    database: Database,
+    tables: Tables,
+    /// Never written with: `data_version` tells of the commits of other connections only.
+    watch: Option<DetachedConn>,
+    data_version: Option<i64>,
+    idle: IdlePoll,
+    /// As it is stored; `None` before the first reading.
+    position: Option<i64>,
+}
+
+impl Reader {
+    pub(crate) fn new(database: Database, tables: Tables) -> Self {
+        Self {
+            database,
+            tables,
+            watch: None,
+            data_version: None,
+            idle: IdlePoll::new(LOOK_EVERY_MAX),
+            position: None,
+        }
+    }
+
+    /// Whether there are rows behind the position, after a commit by anybody.
+    async fn look(&mut self) -> Result<bool, DbError> {
+        let watch = match &mut self.watch {
+            Some(watch) => watch,
+            none => none.insert(self.database.conn().await?.detach()),
+        };
+        let version = watch.query("pragma data_version", &[]).await?;
+        let version = version.first().map(|row| row.int(0)).transpose()?;
+        if version == self.data_version {
+            return Ok(false);
+        }
+        let Some(position) = self.position else {
+            return Ok(true);
+        };
+        let statement = format!(
+            "select exists(select 1 from {} where data_id > ?)",
+            self.tables.name("data")
+        );
+        let found = watch.query(&statement, &[position.into()]).await?;
+        if found.first().map(|row| row.int(0)).transpose()? == Some(1) {
+            return Ok(true);
+        }
+        self.data_version = version;
+        Ok(false)
+    }
+}
+
+impl ChangeReader for Reader {
+    fn wait(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
+        Box::pin(async move {
+            loop {
+                match self.look().await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => self.idle.pause().await,
+                    Err(err) => {
+                        self.watch = None;
+                        return Err(err);
+                    }
+                }
+            }
+        })
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        tx: &'a mut dyn Sql,
+        before: Option<&'a str>,
+        each: &'a mut (dyn FnMut(CapturedId) + Send),
+    ) -> BoxFuture<'a, Result<Option<String>, DbError>> {
+        Box::pin(async move {
+            let last = data_id(before)?;
+            let transaction_last = match self.position {
+                Some(_) => {
+                    "case when transaction_id is null then max(data_id) over (partition by channel_id) \
+                     else max(data_id) over (partition by channel_id, transaction_id) end"
+                }
+                None => {
+                    "case when transaction_id is null then data_id \
+                     else max(data_id) over (partition by channel_id, transaction_id) end"
+                }
+            };
+            let statement = format!(
+                "select data_id, channel_id, {transaction_last} from {} where data_id > ? order by channel_id, data_id",
+                self.tables.name("data")
+            );
+            let mut highest = last;
+            tx.query_each(&statement, &[last.into()], &mut |row| {
+                let row = captured_id(&row)?;
+                highest = highest.max(row.data_id);
+                each(row);
+                Ok(())
+            })
+            .await?;
+            self.idle.found(highest > last);
+            Ok((highest > last).then(|| highest.to_string()))
+        })
+    }
+
+    fn stored(&mut self, position: Option<&str>) -> Result<(), DbError> {
+        self.position = Some(data_id(position)?);
+        Ok(())
+    }
+}
+
+fn data_id(position: Option<&str>) -> Result<i64, DbError> {
+    position
+        .map_or(Ok(0), str::parse)
+        .map_err(|_| DbError::unexpected(format!("position {position:?} is no data id")))
+}

@@ -1,0 +1,92 @@
+//! The loops of a capture agent, each kept alive by itself.
+
+use crate::configuration::{self, Outlets};
+use crate::error::Error;
+use crate::source::Source;
+use crate::supervision::until_done;
+use crate::{heartbeat, load, publisher, purge, reader, recorder, triggers};
+use std::convert::Infallible;
+use std::sync::Arc;
+use symstream_nats::Bus;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Starts all loops. Those that need the database only run whatever else is away: changes go on being captured and
+/// cut. A task ends when `life` does, or with an error that only a person can do something about.
+pub(crate) fn start(source: Source, life: &CancellationToken) -> JoinSet<Result<(), Error>> {
+    let cut = Arc::new(watch::Sender::new(0));
+    let outlets = Arc::new(Outlets {
+        config: watch::Sender::new(None),
+        changed: watch::Sender::new(0),
+    });
+    let mut tasks = JoinSet::new();
+    let mut spawn = |what: &str, run: Box<dyn Fn() -> LoopFuture + Send>| {
+        let (what, life) = (format!("{what} of node {}", source.node), life.clone());
+        tasks.spawn(async move { until_done(&what, &life, run).await.map(drop) });
+    };
+    spawn("capture", {
+        let (source, cut) = (source.clone(), Arc::clone(&cut));
+        Box::new(move || Box::pin(reader::run(source.clone(), Arc::clone(&cut))))
+    });
+    spawn("trigger synchronisation", {
+        let (source, outlets) = (source.clone(), Arc::clone(&outlets));
+        Box::new(move || Box::pin(triggers::run(source.clone(), outlets.changed.subscribe())))
+    });
+    spawn("purge", {
+        let source = source.clone();
+        Box::new(move || Box::pin(purge::run(source.clone())))
+    });
+    spawn("heartbeat", {
+        let source = source.clone();
+        Box::new(move || Box::pin(heartbeat::run(source.clone())))
+    });
+    tasks.spawn(with_bus(source.clone(), cut, outlets, life.clone()));
+    tasks
+}
+
+type LoopFuture = std::pin::Pin<Box<dyn Future<Output = Result<Infallible, Error>> + Send>>;
+
+/// The loops that need NATS, once it is there.
+async fn with_bus(
+    source: Source,
+    cut: Arc<watch::Sender<u64>>,
+    outlets: Arc<Outlets>,
+    life: CancellationToken,
+) -> Result<(), Error> {
+    let name = |what: &str| format!("{what} of node {}", source.node);
+    let connect = name("connection to nats");
+    let connected = until_done(&connect, &life, || async {
+        Bus::connect(&source.engine, "capture").await.map_err(Error::from)
+    });
+    let Some(bus) = connected.await? else {
+        return Ok(());
+    };
+    let (configuration, publishing, recording, loading) = (
+        name("configuration"),
+        name("publishing"),
+        name("recording"),
+        name("initial load"),
+    );
+    tokio::try_join!(
+        until_done(&configuration, &life, || {
+            configuration::run(source.clone(), bus.clone(), Arc::clone(&outlets))
+        }),
+        until_done(&publishing, &life, || {
+            publisher::run(
+                source.clone(),
+                bus.clone(),
+                outlets.config.subscribe(),
+                cut.subscribe(),
+                life.clone(),
+            )
+        }),
+        until_done(&recording, &life, || recorder::run(source.clone(), bus.clone())),
+        until_done(&loading, &life, || load::run(
+            source.clone(),
+            bus.clone(),
+            outlets.config.subscribe()
+        )),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! From changes to the messages that carry them.
+//!
+//! A logical part is about a megabyte of changes, or one change that is larger; encoded and compressed it goes out
+//! as one message or as fragments of one.
+
+use crate::answers::Asker;
+use crate::error::Error;
+use crate::spool::Spool;
+use std::sync::Arc;
+use symstream_nats::BODY_BYTES_MAX;
+use symstream_shared::db::Sql;
+use symstream_shared::id::{ChannelId, GroupId, NodeId};
+use symstream_shared::wire::{Change, Message, Part, Rows, TableInfo};
+
+/// What the changes of one part may take in memory, but for a single change that takes more.
+const PART_BYTES_MAX: usize = 1024 * 1024;
+/// The tables of one part are numbered in 16 bits.
+const TABLES_MAX: usize = u16::MAX as usize;
+
+/// What all parts of a batch say of it.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchInfo {
+    pub source: NodeId,
+    pub source_group: GroupId,
+    pub channel: ChannelId,
+    pub batch_id: i64,
+    pub configuration_version: i64,
+    pub created_ms: i64,
+    pub target: Option<NodeId>,
+    pub load_complete: bool,
+}
+
+/// Collects one batch's changes into parts, encodes them and puts them into a [`Spool`].
+pub(crate) struct PartEncoder {
+    info: BatchInfo,
+    rows: Rows,
+    tables: Vec<Arc<TableInfo>>,
+    bytes: usize,
+    spool: Spool,
+}
+
+impl PartEncoder {
+    /// An encoder for one batch.
+    pub(crate) fn new(info: BatchInfo) -> Self {
+        Self {
+            info,
+            rows: Rows::default(),
+            tables: Vec::new(),
+            bytes: 0,
+            spool: Spool::new(),
+        }
+    }
+
+    /// Adds the next change. Questions about full parts are asked with `asker` in the transaction `sql`.
+    pub(crate) async fn push(
+        &mut self,
+        sql: &mut dyn Sql,
+        asker: &mut Asker<'_>,
+        table: &Arc<TableInfo>,
+        mut change: Change,
+    ) -> Result<(), Error> {
+        let size = change.size();
+        if !self.rows.changes.is_empty()
+            && (self.bytes + size > PART_BYTES_MAX || self.tables.len() == TABLES_MAX)
+        {
+            self.flush(sql, asker).await?;
+        }
+        let known = self
+            .tables
+            .iter()
+            .position(|known| Arc::ptr_eq(known, table) || known == table);
+        let index = known.unwrap_or_else(|| {
+            self.tables.push(Arc::clone(table));
+            self.rows.tables.push(TableInfo::clone(table));
+            self.tables.len() - 1
+        });
+        change.table = u16::try_from(index).unwrap_or(u16::MAX);
+        self.bytes += size;
+        self.rows.changes.push(change);
+        Ok(())
+    }
+
+    /// The batch's messages. A batch without changes is one empty part.
+    pub(crate) async fn finish(mut self, sql: &mut dyn Sql, asker: &mut Asker<'_>) -> Result<Spool, Error> {
+        if !self.rows.changes.is_empty() || self.spool.count() == 0 {
+            self.flush(sql, asker).await?;
+        }
+        Ok(self.spool)
+    }
+
+    async fn flush(&mut self, sql: &mut dyn Sql, asker: &mut Asker<'_>) -> Result<(), Error> {
+        let rows = std::mem::take(&mut self.rows);
+        self.tables.clear();
+        self.bytes = 0;
+        let count = rows.changes.len() as u64;
+        let answers = asker.ask(sql, &rows).await?;
+        let info = self.info.clone();
+        let message = Message::Captured(Part {
+            source: info.source,
+            source_group: info.source_group,
+            channel: info.channel,
+            batch_id: info.batch_id,
+            configuration_version: info.configuration_version,
+            created_ms: info.created_ms,
+            target: info.target,
+            rows,
+            answers,
+            load_complete: info.load_complete,
+        });
+        let bodies = message.encode_within(BODY_BYTES_MAX)?;
+        let last = bodies.len();
+        for (number, body) in (1..).zip(bodies) {
+            // The rows of a fragmented message are complete with its last fragment.
+            self.spool.push(body, if number == last { count } else { 0 })?;
+        }
+        Ok(())
+    }
+}

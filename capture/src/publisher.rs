@@ -1,0 +1,253 @@
+//! Publishing batches: for each channel one task, one batch after the other.
+//!
+//! The order of things, and what a crash between them leaves:
+//! 1. the last message on the channel's subject says where to go on. If it is the last part of its batch, the
+//!    next batch is the first unreported one behind it;
+//! 2. if it is an earlier part, a crash came between two parts. Nobody acts upon them without the last one, and
+//!    encoded again the batch might fall into other parts (a lookup may answer differently now), so it and all
+//!    behind it get new numbers and it is published whole;
+//! 3. if there is none, or an older one than before, the stream has lost messages: publishing begins at the first
+//!    unreported batch again;
+//! 4. a batch is encoded in one snapshot transaction, completely, because each message names how many there are;
+//!    then published, one message in flight, fenced by the subject's last sequence.
+
+use crate::answers::Asker;
+use crate::batch_rows::BatchRows;
+use crate::batch_store::{self, StoredBatch};
+use crate::decode::HistCache;
+use crate::error::Error;
+use crate::part_encoder::{BatchInfo, PartEncoder};
+use crate::source::{ConfigReceiver, Source, now_ms};
+use crate::spool::Spool;
+use crate::state;
+use crate::supervision::until_done;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
+use symstream_shared::db::TxKind;
+use symstream_shared::id::ChannelId;
+use symstream_shared::model::Config;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Batches that are looked up at once.
+const BATCHES_AHEAD: i64 = 64;
+/// How often the tables are asked although the reader announced nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often it is seen whether a channel that is switched off was switched on.
+const SWITCHED_OFF_FOR: Duration = Duration::from_secs(1);
+
+/// Publishes for ever: a task for each channel that has something to publish. `cut` changes when the reader has
+/// cut batches. Dropped between two messages it leaves nothing that the next start does not resume.
+pub(crate) async fn run(
+    source: Source,
+    bus: Bus,
+    config: ConfigReceiver,
+    mut cut: watch::Receiver<u64>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let mut channels = HashSet::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        cut.borrow_and_update();
+        let mut conn = source.database.conn().await?;
+        let waiting = batch_store::channels_to_publish(&mut conn, &source.tables).await?;
+        drop(conn);
+        for channel in waiting {
+            if channels.insert(channel.clone()) {
+                let (source, bus, config) = (source.clone(), bus.clone(), config.clone());
+                let (cut, shutdown) = (cut.clone(), shutdown.clone());
+                tasks.spawn(async move {
+                    let name = format!("publishing of channel {channel} of node {}", source.node);
+                    until_done::<Infallible, _>(&name, &shutdown, || {
+                        publish_channel(&source, &bus, &channel, config.clone(), cut.clone())
+                    })
+                    .await
+                    .map(drop)
+                });
+            }
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            Some(ended) = tasks.join_next() => {
+                // Only a fatal error or the shutdown ends a channel.
+                return ended.unwrap_or_else(|err| Err(Error::Task(err.to_string())));
+            }
+            changed = cut.changed() => if changed.is_err() { return Ok(()) },
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn publish_channel(
+    source: &Source,
+    bus: &Bus,
+    channel: &ChannelId,
+    mut config: ConfigReceiver,
+    mut cut: watch::Receiver<u64>,
+) -> Result<Infallible, Error> {
+    let mut publisher = bus.captured(&source.node, channel);
+    let mut last = resume(source, channel, &mut publisher).await?;
+    let mut encoder = Encoder {
+        source,
+        channel,
+        history: HistCache::new(),
+        version: None,
+    };
+    loop {
+        cut.borrow_and_update();
+        let mut conn = source.database.conn().await?;
+        let batches = batch_store::next(&mut conn, &source.tables, channel, last, BATCHES_AHEAD).await?;
+        drop(conn);
+        if batches.is_empty() {
+            let waited = tokio::time::timeout(LOOK_EVERY, cut.changed()).await;
+            if let Ok(Err(_)) = waited {
+                // The reader is gone: the agent stops.
+                std::future::pending::<()>().await;
+            }
+        }
+        for batch in batches {
+            let config = enabled(&mut config, channel).await;
+            let spool = encoder.encode(&config, &batch).await?;
+            let header = PartHeader {
+                source: source.node.clone(),
+                target: None,
+                channel: channel.clone(),
+                batch_id: batch.batch_id,
+                previous_batch_id: None,
+                batch_type: BatchType::Event,
+                rows: 0,
+                part: 0,
+                part_last: 0,
+                configuration_version: config.version,
+                time_ms: 0,
+            };
+            publish(&mut publisher, header, spool).await?;
+            last = batch.batch_id;
+        }
+    }
+}
+
+/// Publishes a batch's messages one after the other.
+pub(crate) async fn publish(
+    publisher: &mut CapturedPublisher,
+    batch: PartHeader,
+    spool: Spool,
+) -> Result<(), Error> {
+    let part_last = spool.count();
+    for (part, message) in (1..).zip(spool.into_parts()?) {
+        let (rows, body) = message?;
+        let header = PartHeader {
+            rows,
+            part,
+            part_last,
+            time_ms: now_ms(),
+            ..batch.clone()
+        };
+        publisher.publish(&header, body).await?;
+    }
+    tracing::debug!(channel = %batch.channel, batch_id = batch.batch_id, part_count = part_last, "batch published");
+    Ok(())
+}
+
+/// The last batch of the channel that was published whole; 0 for none.
+async fn resume(
+    source: &Source,
+    channel: &ChannelId,
+    publisher: &mut CapturedPublisher,
+) -> Result<i64, Error> {
+    let Some(published) = publisher.last().await? else {
+        return Ok(0);
+    };
+    let tables = &source.tables;
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    let given_out = state::number(&mut tx, tables, state::BATCH_ID).await?;
+    if published.batch_id > given_out {
+        return Err(Error::Restored(format!(
+            "batch {} of channel {channel} was published, but the database has given out batches up to {given_out} \
+             only: it was restored from a backup or a dump; reload its nodes, then set batch_id in {} above it",
+            published.batch_id,
+            tables.name("state")
+        )));
+    }
+    if published.part == published.part_last {
+        tx.rollback().await?;
+        return Ok(published.batch_id);
+    }
+    batch_store::renumber(&mut tx, tables, channel, published.batch_id).await?;
+    tx.commit().await?;
+    tracing::info!(%channel, batch_id = published.batch_id, "batch was published in part; it is published anew");
+    Ok(published.batch_id)
+}
+
+/// The configuration, once it is known and has the channel switched on.
+async fn enabled(config: &mut ConfigReceiver, channel: &ChannelId) -> Arc<Config> {
+    loop {
+        let known = config.borrow_and_update().clone();
+        match known {
+            Some(known) if known.channels.get(channel).is_none_or(|channel| channel.enabled) => return known,
+            _ => {}
+        }
+        // A sender that is gone means that the agent stops.
+        if let Ok(Err(_)) = tokio::time::timeout(SWITCHED_OFF_FOR, config.changed()).await {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+struct Encoder<'a> {
+    source: &'a Source,
+    channel: &'a ChannelId,
+    history: HistCache,
+    /// The configuration that the histories were read with.
+    version: Option<i64>,
+}
+
+impl Encoder<'_> {
+    async fn encode(&mut self, config: &Config, batch: &StoredBatch) -> Result<Spool, Error> {
+        if self.version.replace(config.version) != Some(config.version) {
+            self.history = HistCache::new();
+        }
+        let source = self.source;
+        let info = BatchInfo {
+            source: source.node.clone(),
+            source_group: source.engine.group.clone(),
+            channel: self.channel.clone(),
+            batch_id: batch.batch_id,
+            configuration_version: config.version,
+            created_ms: batch.created_ms,
+            target: None,
+            load_complete: false,
+        };
+        let mut tx = source.database.begin(TxKind::ReadOnly).await?;
+        let mut rows = BatchRows::new(&source.tables, config, &batch.runs);
+        let mut encoder = PartEncoder::new(info);
+        // The rows and the answers about them use the histories in turn, so each has its own.
+        let mut asked = HistCache::new();
+        let mut asker = Asker {
+            tables: &source.tables,
+            config,
+            group: &source.engine.group,
+            since: batch.runs.lowest(),
+            history: &mut asked,
+        };
+        loop {
+            let changes = rows.next(&mut tx, &mut self.history).await?;
+            if changes.is_empty() {
+                break;
+            }
+            for captured in changes {
+                encoder
+                    .push(&mut tx, &mut asker, &captured.layout.table, captured.change)
+                    .await?;
+            }
+        }
+        let spool = encoder.finish(&mut tx, &mut asker).await?;
+        tx.rollback().await?;
+        Ok(spool)
+    }
+}

@@ -1,0 +1,97 @@
+//! Removing what every target has, once it is old.
+
+use crate::data_runs::{DataRuns, RUNS_MAX};
+use crate::error::Error;
+use crate::source::{Source, now_ms};
+use std::convert::Infallible;
+use std::time::Duration;
+use symstream_shared::db::{Param, Sql, TxKind};
+use symstream_shared::schema::Tables;
+
+/// How long batches and their rows are kept after they were cut.
+const RETENTION: Duration = Duration::from_secs(5 * 24 * 3600);
+const PURGE_EVERY: Duration = Duration::from_secs(600);
+/// Batches of one round.
+const BATCHES_MAX: i64 = 200;
+/// Rows of one delete.
+const ROWS_MAX: i64 = 5000;
+/// Between two transactions, so that the application does not feel the purge.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Purges for ever.
+pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
+    loop {
+        let before_ms = now_ms() - i64::try_from(RETENTION.as_millis()).unwrap_or(0);
+        loop {
+            let batches = done_before(&source, before_ms).await?;
+            if batches.is_empty() {
+                break;
+            }
+            for (batch_id, runs) in batches {
+                remove(&source, batch_id, &runs).await?;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        tokio::time::sleep(PURGE_EVERY).await;
+    }
+}
+
+/// Old batches that are routed and `OK` at every node that got any of their rows. Only below the first batch without
+/// a report: that one's lookups may need the former rows of links behind it.
+async fn done_before(source: &Source, before_ms: i64) -> Result<Vec<(i64, DataRuns)>, Error> {
+    let batch = source.tables.name("capture_batch");
+    let outgoing = source.tables.name("outgoing_batch");
+    let statement = format!(
+        "select b.batch_id, b.data_ranges from {batch} b where b.routed = 1 and b.create_time < ? \
+         and b.batch_id < coalesce((select min(u.batch_id) from {batch} u where u.routed = 0), b.batch_id + 1) \
+         and not exists (select 1 from {outgoing} o where o.batch_id = b.batch_id and o.status <> 'OK') \
+         order by b.batch_id limit {BATCHES_MAX}"
+    );
+    let rows = source
+        .database
+        .query(&statement, &[Param::Time(before_ms)])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let runs = row.opt_text(1)?.unwrap_or_default().parse();
+            let runs = runs.map_err(|err| Error::Damaged {
+                table: batch.clone(),
+                why: format!("{err}"),
+            })?;
+            Ok((row.int(0)?, runs))
+        })
+        .collect()
+}
+
+/// Removes a batch with its rows, some thousand at a time. The batch itself goes last: a purge that was interrupted
+/// finds it again.
+async fn remove(source: &Source, batch_id: i64, runs: &DataRuns) -> Result<(), Error> {
+    let tables = &source.tables;
+    for piece in runs.pieces(ROWS_MAX, RUNS_MAX) {
+        let (condition, params) = piece.condition("data_id");
+        let mut tx = source.database.begin(TxKind::Write).await?;
+        for table in ["data_event", "data"] {
+            tx.execute(
+                &format!("delete from {} where {condition}", tables.name(table)),
+                &params,
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        tokio::time::sleep(PAUSE).await;
+    }
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    for table in batch_tables(tables) {
+        tx.execute(
+            &format!("delete from {table} where batch_id = ?"),
+            &[batch_id.into()],
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+fn batch_tables(tables: &Tables) -> [String; 3] {
+    ["outgoing_batch_hist", "outgoing_batch", "capture_batch"].map(|table| tables.name(table))
+}

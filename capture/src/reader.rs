@@ -1,0 +1,84 @@
+//! The loop that reads `sym_data` and cuts what it finds into batches.
+
+use crate::batch_store;
+use crate::cutter::Cutter;
+use crate::dialect::reading::{ChangeReader, change_reader};
+use crate::error::Error;
+use crate::source::{Source, now_ms};
+use crate::state;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use symstream_shared::db::TxKind;
+use symstream_shared::id::ChannelId;
+use tokio::sync::watch;
+
+/// How long a change of `sym_channel.max_batch_size` may take to be noticed.
+const SIZES_FOR: Duration = Duration::from_secs(1);
+
+/// Reads for ever. `cut` changes when there are new batches to publish. May be dropped: a reading that was not
+/// committed is made again.
+pub(crate) async fn run(source: Source, cut: Arc<watch::Sender<u64>>) -> Result<Infallible, Error> {
+    let mut reader = Reader {
+        changes: change_reader(&source.database, &source.tables),
+        sizes: HashMap::new(),
+        sizes_read: None,
+        source,
+    };
+    loop {
+        reader.changes.wait().await?;
+        if reader.read_once().await? {
+            cut.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+struct Reader {
+    source: Source,
+    changes: Box<dyn ChangeReader>,
+    sizes: HashMap<ChannelId, u64>,
+    sizes_read: Option<Instant>,
+}
+
+impl Reader {
+    /// One reading, cut into batches, and the new position: one transaction. Whether there are new batches.
+    async fn read_once(&mut self) -> Result<bool, Error> {
+        let tables = &self.source.tables;
+        let mut tx = self.source.database.begin(TxKind::Snapshot).await?;
+        let before = state::get(&mut tx, tables, state::CAPTURE_POSITION).await?;
+        if self.sizes_read.is_none_or(|read| read.elapsed() >= SIZES_FOR) {
+            self.sizes = batch_store::batch_sizes(&mut tx, tables).await?;
+            self.sizes_read = Some(Instant::now());
+        }
+        let mut cutter = Cutter::new(self.sizes.clone());
+        let after = self
+            .changes
+            .read(&mut tx, before.as_deref(), &mut |row| cutter.push(row))
+            .await?;
+        let cuts = cutter.finish();
+        let Some(after) = after else {
+            tx.rollback().await?;
+            self.changes.stored(before.as_deref())?;
+            return Ok(false);
+        };
+        if !cuts.is_empty() {
+            let version = state::number(&mut tx, tables, state::CONFIG_VERSION).await?;
+            batch_store::store(&mut tx, tables, &cuts, version, now_ms()).await?;
+        }
+        state::replace(
+            &mut tx,
+            tables,
+            state::CAPTURE_POSITION,
+            before.as_deref(),
+            &after,
+        )
+        .await?;
+        tx.commit().await?;
+        self.changes.stored(Some(&after))?;
+        for cut in &cuts {
+            tracing::debug!(channel = %cut.channel, row_count = cut.count, "batch cut");
+        }
+        Ok(!cuts.is_empty())
+    }
+}

@@ -1,0 +1,118 @@
+//! Recording what became of batches: `sym_data_event`, `sym_outgoing_batch` and its history.
+//!
+//! Two streams: the routers' reports (which nodes get which rows) and the loaders' (what became of a batch there).
+//! Each report is recorded in one transaction and acknowledged after its commit; a report that comes twice changes
+//! nothing the second time. The two streams have no order between them: an `OK` may come before the report that the
+//! batch was routed.
+
+mod routed;
+mod status;
+
+use crate::error::Error;
+use crate::source::Source;
+use std::convert::Infallible;
+use symstream_nats::{Bus, Delivery};
+use symstream_shared::batch_status::{BatchEvent, BatchStatus};
+use symstream_shared::db::{DbError, Param, Sql, TxKind};
+use symstream_shared::id::NodeId;
+use symstream_shared::schema::Tables;
+use symstream_shared::wire::{BatchResult, Message, RoutedReport, StatusReport};
+
+/// Records for ever: both streams in one task, so that no two transactions write the same batch.
+pub(crate) async fn run(source: Source, bus: Bus) -> Result<Infallible, Error> {
+    let mut routed = bus.routed_deliveries(&source.node);
+    let mut statuses = bus.status_deliveries(&source.node);
+    loop {
+        let delivery = tokio::select! {
+            delivery = routed.next() => delivery,
+            delivery = statuses.next() => delivery,
+        };
+        let Some(message) = readable(&delivery) else {
+            delivery.ack().await?;
+            continue;
+        };
+        let mut tx = source.database.begin(TxKind::Write).await?;
+        match &message {
+            Report::Routed(report) => routed::record(&mut tx, &source.tables, report).await?,
+            Report::Status(report) => status::record(&mut tx, &source.tables, report).await?,
+        }
+        tx.commit().await?;
+        delivery.ack().await?;
+    }
+}
+
+enum Report {
+    Routed(RoutedReport),
+    Status(StatusReport),
+}
+
+/// The report. One that can not be read never will be, and would stop all behind it: it is named and passed over;
+/// its batch stays unreported and is not purged.
+fn readable(delivery: &Delivery) -> Option<Report> {
+    match Message::decode(delivery.body()) {
+        Ok(Message::Routed(report)) => return Some(Report::Routed(report)),
+        Ok(Message::Status(report)) => return Some(Report::Status(report)),
+        Ok(_) => tracing::error!(
+            subject = delivery.subject(),
+            "message is no report; it is passed over"
+        ),
+        Err(err) => {
+            tracing::error!(subject = delivery.subject(), error = %err, "report is not readable; it is passed over");
+        }
+    }
+    None
+}
+
+/// The status after an event; an impossible one means that the table was edited by hand.
+fn transition(before: BatchStatus, event: BatchEvent) -> Result<BatchStatus, Error> {
+    before.on(event).map_err(|err| Error::Damaged {
+        table: "outgoing_batch".to_owned(),
+        why: err.to_string(),
+    })
+}
+
+/// One row of `sym_outgoing_batch_hist`.
+struct History<'a> {
+    batch_id: i64,
+    node: &'a NodeId,
+    status: &'static str,
+    start_ms: i64,
+    end_ms: i64,
+    hostname: &'a str,
+    /// Only with `NE`.
+    data_event_count: Option<i64>,
+    network_ms: Option<i64>,
+    filter_ms: Option<i64>,
+    database_ms: Option<i64>,
+    /// Only with `ER`.
+    result: Option<&'a BatchResult>,
+}
+
+impl History<'_> {
+    async fn insert(&self, tx: &mut dyn Sql, tables: &Tables) -> Result<(), DbError> {
+        let failure = self.result.and_then(|result| result.failure.as_ref());
+        let statement = format!(
+            "insert into {} (batch_id, node_id, status, start_time, end_time, data_event_count, failed_data_id, \
+             hostname, network_millis, filter_millis, database_millis, sql_state, sql_code, sql_message) \
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            tables.name("outgoing_batch_hist")
+        );
+        let params = [
+            self.batch_id.into(),
+            self.node.as_str().into(),
+            self.status.into(),
+            Param::Time(self.start_ms),
+            Param::Time(self.end_ms),
+            self.data_event_count.into(),
+            failure.map(|failure| failure.data_id).into(),
+            self.hostname.into(),
+            self.network_ms.into(),
+            self.filter_ms.into(),
+            self.database_ms.into(),
+            failure.map(|failure| failure.sql_state.as_str()).into(),
+            failure.map(|failure| failure.sql_code).into(),
+            failure.map(|failure| failure.message.as_str()).into(),
+        ];
+        tx.execute(&statement, &params).await.map(drop)
+    }
+}

@@ -1,0 +1,162 @@
+//! A router's report: which nodes get which rows of a batch.
+
+use super::History;
+use crate::data_runs::{DataRuns, RUNS_MAX};
+use crate::error::Error;
+use symstream_shared::batch_status::{BatchEvent, BatchStatus};
+use symstream_shared::db::{Param, Sql};
+use symstream_shared::id::NodeId;
+use symstream_shared::schema::Tables;
+use symstream_shared::wire::{DataRange, RoutedReport};
+
+/// Rows of `sym_data_event` that one statement writes.
+const EVENTS_MAX: i64 = 20_000;
+/// The node of rows that go to nobody.
+const NOBODY: &str = "-1";
+
+/// Records one report. The last one of a batch marks it as routed, from when on it may be purged.
+pub(super) async fn record(tx: &mut dyn Sql, tables: &Tables, report: &RoutedReport) -> Result<(), Error> {
+    let capture_batch = tables.name("capture_batch");
+    let statement = format!("select routed, batch_type from {capture_batch} where batch_id = ?");
+    let Some(batch) = tx.query_opt(&statement, &[report.batch_id.into()]).await? else {
+        tracing::warn!(
+            batch_id = report.batch_id,
+            "report on a batch that is not known here is passed over"
+        );
+        return Ok(());
+    };
+    let (is_routed, batch_type) = (batch.int(0)? != 0, batch.text(1)?);
+    if batch_type == "EV" {
+        for target in &report.targets {
+            add_events(
+                tx,
+                tables,
+                target.node.as_str(),
+                Some(report.batch_id),
+                &target.ranges,
+            )
+            .await?;
+        }
+        add_events(tx, tables, NOBODY, None, &report.unrouted).await?;
+    }
+    if !report.last || is_routed {
+        return Ok(());
+    }
+    for target in &report.targets {
+        let count = i64::try_from(target.change_count).unwrap_or(i64::MAX);
+        add_outgoing(tx, tables, report, &target.node, count, &batch_type).await?;
+    }
+    let statement = format!("update {capture_batch} set routed = 1 where batch_id = ?");
+    tx.execute(&statement, &[report.batch_id.into()]).await?;
+    Ok(())
+}
+
+/// One row of `sym_data_event` for each of the rows, but for those that have it already.
+async fn add_events(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    node: &str,
+    batch_id: Option<i64>,
+    ranges: &[DataRange],
+) -> Result<(), Error> {
+    let event = tables.name("data_event");
+    for piece in DataRuns::from(ranges).pieces(EVENTS_MAX, RUNS_MAX) {
+        let (condition, params) = piece.condition("d.data_id");
+        let statement = format!(
+            "insert into {event} (data_id, node_id, channel_id, transaction_id, batch_id, batched) \
+             select d.data_id, {node}, d.channel_id, d.transaction_id, {batch_id}, '{batched}' from {data} d \
+             where ({condition}) and not exists \
+             (select 1 from {event} e where e.data_id = d.data_id and e.node_id = {node})",
+            node = tx.kind().literal(node),
+            batch_id = batch_id.map_or_else(|| "null".to_owned(), |batch_id| batch_id.to_string()),
+            batched = if batch_id.is_some() { 1 } else { 0 },
+            data = tables.name("data"),
+        );
+        tx.execute(&statement, &params).await?;
+    }
+    Ok(())
+}
+
+/// `sym_outgoing_batch` for one node, with its first two histories.
+async fn add_outgoing(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    report: &RoutedReport,
+    node: &NodeId,
+    change_count: i64,
+    batch_type: &str,
+) -> Result<(), Error> {
+    let table = tables.name("outgoing_batch");
+    let key: [Param; 2] = [report.batch_id.into(), node.as_str().into()];
+    let statement = format!("select status from {table} where batch_id = ? and node_id = ?");
+    let before = tx
+        .query_opt(&statement, &key)
+        .await?
+        .map(|row| row.text(0))
+        .transpose()?;
+    if before.is_none() {
+        let status = if is_passed(tx, tables, report, node).await? {
+            BatchStatus::Ok
+        } else {
+            super::transition(BatchStatus::New, BatchEvent::Published)?
+        };
+        let statement = format!(
+            "insert into {table} (batch_id, node_id, channel_id, batch_type, status, create_time) \
+             values (?, ?, ?, ?, ?, ?)"
+        );
+        let params = [
+            report.batch_id.into(),
+            node.as_str().into(),
+            report.channel.as_str().into(),
+            batch_type.into(),
+            status.as_str().into(),
+            Param::Time(report.created_ms),
+        ];
+        tx.execute(&statement, &params).await?;
+    }
+    let new = History {
+        batch_id: report.batch_id,
+        node,
+        status: BatchStatus::New.as_str(),
+        start_ms: report.created_ms,
+        end_ms: report.started_ms,
+        hostname: &report.hostname,
+        data_event_count: Some(change_count),
+        network_ms: None,
+        filter_ms: None,
+        // Reading the batch and bringing it to the router; the two clocks may differ.
+        database_ms: Some((report.started_ms - report.created_ms).max(0)),
+        result: None,
+    };
+    new.insert(tx, tables).await?;
+    let sent = History {
+        status: BatchStatus::Sent.as_str(),
+        start_ms: report.started_ms,
+        end_ms: report.sent_ms,
+        data_event_count: None,
+        network_ms: Some((report.sent_ms - report.started_ms).max(0)),
+        database_ms: None,
+        ..new
+    };
+    sent.insert(tx, tables).await?;
+    Ok(())
+}
+
+/// Whether the node said `OK` to a later batch of the lane, which says it for this one too.
+async fn is_passed(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    report: &RoutedReport,
+    node: &NodeId,
+) -> Result<bool, Error> {
+    let statement = format!(
+        "select 1 from {} where node_id = ? and channel_id = ? and batch_id > ? and status = 'OK' limit 1",
+        tables.name("outgoing_batch")
+    );
+    let params = [
+        node.as_str().into(),
+        report.channel.as_str().into(),
+        report.batch_id.into(),
+    ];
+    Ok(tx.query_opt(&statement, &params).await?.is_some())
+}

@@ -1,0 +1,33 @@
+//! The node whose changes are captured, as all loops of its agent share it.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use symstream_shared::db::Database;
+use symstream_shared::engine::Engine;
+use symstream_shared::id::NodeId;
+use symstream_shared::model::Config;
+use symstream_shared::schema::Tables;
+use tokio::sync::watch;
+
+/// One node and its database. Clones are cheap.
+#[derive(Clone)]
+pub(crate) struct Source {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Its database.
+    pub database: Database,
+    /// The names of its `sym_` tables.
+    pub tables: Tables,
+    /// Its node.
+    pub node: NodeId,
+}
+
+/// The configuration exactly as it was published under its version; `None` until it is known. Rules are asked
+/// only with it, because the router decides by the version that a batch names.
+pub(crate) type ConfigReceiver = watch::Receiver<Option<Arc<Config>>>;
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
