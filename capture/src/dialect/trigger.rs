@@ -106,8 +106,8 @@ pub(crate) struct Survey {
     pub in_hierarchy: bool,
     /// PostgreSQL: a partitioned table, whose partitions may have another order of columns.
     pub is_partitioned: bool,
-    /// PostgreSQL: a foreign key on this table changes the referencing rows when a key is updated.
-    pub key_cascades: bool,
+    /// PostgreSQL: a foreign key on this table points to the table itself.
+    pub refers_to_itself: bool,
     /// MySQL: `create or replace trigger` is there (MariaDB).
     pub can_replace: bool,
     /// The application's AFTER triggers.

@@ -8,8 +8,8 @@ use symstream_shared::schema::Tables;
 
 const TABLE: &str = "select c.oid::bigint, current_schema()::text, c.relkind = 'p', \
      c.relkind = 'p' or exists (select from pg_inherits i where i.inhrelid = c.oid or i.inhparent = c.oid), \
-     exists (select from pg_constraint f where f.confrelid = c.oid and f.contype = 'f' \
-     and f.confupdtype in ('c', 'n', 'd')), array_to_string(current_schemas(false), chr(1)) \
+     exists (select from pg_constraint f where f.confrelid = c.oid and f.conrelid = c.oid \
+     and f.contype = 'f'), array_to_string(current_schemas(false), chr(1)) \
      from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ? and c.relname = ?";
 
 /// Bits of `tgtype`: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 64 instead of.
@@ -27,7 +27,7 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
         home: row.opt_text(1)?,
         is_partitioned: row.int(2)? != 0,
         in_hierarchy: row.int(3)? != 0,
-        key_cascades: row.int(4)? != 0,
+        refers_to_itself: row.int(4)? != 0,
         search_path: row
             .text(5)?
             .split('\u{1}')

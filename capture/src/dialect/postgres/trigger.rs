@@ -70,23 +70,26 @@ pub(crate) fn drop(schema: Option<&str>, table: &str, name: &str) -> String {
     )
 }
 
+/// Whether a statement trigger would capture too late, or not everything.
 fn is_row_trigger(spec: &TriggerSpec<'_>, event: Event) -> bool {
     let survey = spec.survey;
-    survey.in_hierarchy || survey.has_row_trigger(event) || (event == Event::Update && survey.key_cascades)
+    // What `on delete cascade` and its like do to other tables is no reason: its triggers fire after ours, even though
+    // it is done before.
+    //
+    // The rows of a partition or a child table are written through its parent too, or the other way round.
+    survey.in_hierarchy
+        // These fire before any statement trigger; what they write would be captured first.
+        || survey.has_row_trigger(event)
+        // `on conflict do update` fires the statement triggers of the updates first, and an updated row may refer to
+        // an inserted one.
+        || (event != Event::Delete && survey.refers_to_itself)
 }
 
 fn name(spec: &TriggerSpec<'_>, event: Event) -> String {
     if let Some(name) = event.given_name(spec.trigger) {
         return name.to_owned();
     }
-    let generated = spec.generated_name(&event.letter().to_lowercase());
-    if event == Event::Delete && is_row_trigger(spec, event) {
-        // After the triggers of `on delete cascade` (`RI_ConstraintTrigger_…`), which delete the children, and
-        // before the application's own.
-        format!("RI_{generated}")
-    } else {
-        format!("!{generated}")
-    }
+    format!("!{}", spec.generated_name(&event.letter().to_lowercase()))
 }
 
 fn function_name(spec: &TriggerSpec<'_>, what: &str) -> String {
@@ -183,13 +186,15 @@ const OLD: Image = Image {
     whole: "old",
     all: "old.*",
 };
+// A field of a whole row (`(image).name`) would be looked for in the wrong place once a column was dropped, so the
+// columns stand beside it.
 const NEW_OF_UPDATE: Image = Image {
-    whole: "new_row.image",
-    all: "(new_row.image).*",
+    whole: "new.\"symstream image\"",
+    all: "new.*",
 };
 const OLD_OF_UPDATE: Image = Image {
-    whole: "old_row.image",
-    all: "(old_row.image).*",
+    whole: "old.\"symstream image\"",
+    all: "old.*",
 };
 
 fn insert_into(spec: &TriggerSpec<'_>) -> String {
@@ -220,8 +225,10 @@ fn values(spec: &TriggerSpec<'_>, event: Event, new: &str, old: &str, key: &str,
 }
 
 fn statement(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
-    let condition = event.condition(spec.trigger);
-    let filter = condition.map(|sql| format!(" where ({sql})")).unwrap_or_default();
+    let filter = event
+        .condition(spec.trigger)
+        .map(|sql| format!(" where ({sql})"))
+        .unwrap_or_default();
     let history = history(spec, &shape(spec));
     let (referencing, select) = match event {
         Event::Insert => {
@@ -265,18 +272,13 @@ fn statement(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
             // its key.
             let numbered = |alias: &str| {
                 format!(
-                    "(select row_number() over () as place, {alias} as image from {alias}_rows as {alias}) as {alias}_row"
+                    "(select row_number() over () as \"symstream place\", {alias} as \"symstream image\", {alias}.* \
+                     from {alias}_rows as {alias}) as {alias}"
                 )
             };
-            let names_rows = condition.is_some() || spec.transaction().is_some();
-            let by_name = if names_rows {
-                " cross join lateral (select (old_row.image).*) as old \
-                 cross join lateral (select (new_row.image).*) as new"
-            } else {
-                ""
-            };
             let select = format!(
-                "select {values}\n  from {} join {} using (place){by_name}{}{filter}\n  order by old_row.place",
+                "select {values}\n  from {} join {} using (\"symstream place\"){}{filter}\n  \
+                 order by old.\"symstream place\"",
                 numbered("old"),
                 numbered("new"),
                 missing(spec)

@@ -1,0 +1,5 @@
+//! Claims of this crate that need a database.
+
+mod source;
+mod triggers;
+mod values;
