@@ -209,11 +209,71 @@ fn panic_message(err: JoinError) -> String {
 
 async fn run_one(engine: Engine, role: Role, shutdown: CancellationToken) -> Result<(), String> {
     match role {
-        Role::Router => symstream_router::Service::new(engine).run(shutdown).await.map_err(|err| err.to_string()),
-        Role::Loader => symstream_loader::Agent::new(engine).run(shutdown).await.map_err(|err| err.to_string()),
-        Role::Capture => {
-            shutdown.cancelled().await;
-            Ok(())
+        Role::Router => symstream_router::Service::new(engine)
+            .run(shutdown)
+            .await
+            .map_err(|err| err.to_string()),
+        Role::Capture => symstream_capture::Agent::new(engine)
+            .run(shutdown)
+            .await
+            .map_err(|err| err.to_string()),
+        Role::Loader => symstream_loader::Agent::new(engine)
+            .run(shutdown)
+            .await
+            .map_err(|err| err.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symstream_shared::db::ConnectOptions;
+    use symstream_shared::engine::{NatsOptions, ServerUrl, Settings};
+
+    fn engine(name: &str, server: Option<&str>) -> Engine {
+        let url = |server: &str| ServerUrl {
+            nats: "nats://h".into(),
+            engine: server.parse().expect("id"),
+        };
+        Engine {
+            name: name.parse().expect("id"),
+            group: "g".parse().expect("id"),
+            external_id: name.parse().expect("id"),
+            db: ConnectOptions {
+                url: "sqlite://x.db".to_owned().into(),
+                user: None,
+                password: None,
+                init_sql: None,
+            },
+            registration_url: server.map(url),
+            nats: NatsOptions::default(),
+            table_prefix: "sym".into(),
+            settings: Settings::default(),
         }
+    }
+
+    fn planned(engines: &[Engine], asked: &[Role]) -> Vec<String> {
+        plan(engines, asked)
+            .iter()
+            .map(|(engine, role)| format!("{} {role}", engine.name))
+            .collect()
+    }
+
+    #[test]
+    fn a_router_runs_where_the_registration_server_is() {
+        let engines = [engine("a", Some("s")), engine("s", None)];
+        assert_eq!(
+            planned(&engines, &[]),
+            ["a capture", "a loader", "s router", "s capture", "s loader"]
+        );
+        assert_eq!(planned(&engines[..1], &[]), ["a capture", "a loader"]);
+    }
+
+    #[test]
+    fn roles_that_are_asked_for_run_and_no_others() {
+        let engines = [engine("a", Some("s")), engine("b", Some("s")), engine("s", None)];
+        assert_eq!(planned(&engines, &[Role::Router]), ["s router"]);
+        assert_eq!(planned(&engines[..2], &[Role::Router]), ["a router"]);
+        assert_eq!(planned(&engines[..1], &[Role::Loader]), ["a loader"]);
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::failure::Failure;
 use crate::listing::print_json;
-use serde_json::Value;
-use symstream_shared::wire::Message;
+use serde_json::{Value, json};
+use symstream_shared::cell::Cell;
+use symstream_shared::wire::{Fragment, Message, RegistrationReply, Rows};
 
 pub(super) fn run(bytes: &[u8]) -> Result<(), Failure> {
     // Answers of JetStream itself, and requests without arguments, have no body.
@@ -12,56 +13,59 @@ pub(super) fn run(bytes: &[u8]) -> Result<(), Failure> {
         return Ok(());
     }
     let message = Message::decode(bytes).map_err(|err| Failure::Failed(format!("stdin: {err}")))?;
-    print_json(&readable(&message)?);
+    print_json(&readable(message)?);
     Ok(())
 }
 
 /// A message as JSON: binary data as hexadecimal digits, passwords left out.
-fn readable(message: &Message) -> Result<Value, Failure> {
-    let mut value = serde_json::to_value(message)
-        .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))?;
-    match message {
-        Message::Captured(_) => rows(&mut value["Captured"]["rows"]),
-        Message::Lane(_) => rows(&mut value["Lane"]["rows"]),
-        Message::Fragment(_) => bytes(&mut value["Fragment"]["bytes"]),
-        Message::Register(_) => hide(&mut value["Register"]),
-        Message::Registered(_) => hide(&mut value["Registered"]["Granted"]),
-        Message::Routed(_) | Message::Status(_) | Message::Configuration(_) => {}
+fn readable(mut message: Message) -> Result<Value, Failure> {
+    match &mut message {
+        Message::Captured(part) => rows(&mut part.rows),
+        Message::Lane(part) => rows(&mut part.rows),
+        Message::Register(request) => hide(&mut request.password),
+        Message::Registered(RegistrationReply::Granted { password, .. }) => hide(password),
+        Message::Fragment(fragment) => {
+            let Fragment { number, count, bytes } = fragment;
+            return Ok(
+                json!({"Fragment": {"number": number, "count": count, "bytes": hexadecimal(&bytes.0)}}),
+            );
+        }
+        Message::Registered(RegistrationReply::Refused { .. })
+        | Message::Routed(_)
+        | Message::Status(_)
+        | Message::Configuration(_) => {}
     }
-    Ok(value)
+    serde_json::to_value(message)
+        .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))
 }
 
-/// In rows, only binary cells are arrays.
-fn rows(rows: &mut Value) {
-    for change in rows["changes"].as_array_mut().into_iter().flatten() {
-        for row in ["new", "old"] {
-            change[row].as_array_mut().into_iter().flatten().for_each(bytes);
+/// Puts text where JSON has nothing for a value.
+fn rows(rows: &mut Rows) {
+    for change in &mut rows.changes {
+        for cell in change.new.iter_mut().chain(&mut change.old).flatten() {
+            match cell {
+                Cell::Bytes(bytes) => *cell = Cell::Text(hexadecimal(bytes)),
+                Cell::Real(number) if !number.is_finite() => *cell = Cell::Text(number.to_string()),
+                Cell::Null | Cell::Text(_) | Cell::Int(_) | Cell::Real(_) => {}
+            }
         }
     }
 }
 
-fn bytes(value: &mut Value) {
-    if let Some(numbers) = value.as_array() {
-        let digits: String = numbers
-            .iter()
-            .map(|byte| format!("{:02x}", byte.as_u64().unwrap_or(0)))
-            .collect();
-        *value = Value::String(format!("0x{digits}"));
-    }
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{digits}")
 }
 
-fn hide(value: &mut Value) {
-    if let Some(password) = value.get_mut("password") {
-        *password = Value::String("***".to_owned());
-    }
+fn hide(password: &mut String) {
+    "***".clone_into(password);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use symstream_shared::cell::Cell;
     use symstream_shared::id::{ChannelId, ExternalId, GroupId, NodeId};
-    use symstream_shared::wire::{Change, LanePart, Operation, RegistrationRequest, Rows};
+    use symstream_shared::wire::{Change, FragmentBytes, LanePart, Operation, RegistrationRequest};
 
     #[test]
     fn binary_cells_are_hexadecimal() {
@@ -75,7 +79,12 @@ mod tests {
                 Cell::Null,
                 Cell::Int(-1),
             ]),
-            old: Some(vec![Cell::Bytes(vec![]), Cell::Real(0.5), Cell::Null, Cell::Null]),
+            old: Some(vec![
+                Cell::Bytes(vec![]),
+                Cell::Real(0.5),
+                Cell::Real(f64::INFINITY),
+                Cell::Null,
+            ]),
             origin: None,
         };
         let lane = LanePart {
@@ -93,11 +102,25 @@ mod tests {
                 changes: vec![change],
             },
         };
-        let value = readable(&Message::Lane(lane)).expect("readable");
+        let value = readable(Message::Lane(lane)).expect("readable");
         let change = &value["Lane"]["rows"]["changes"][0];
         assert_eq!(change["new"], serde_json::json!(["0x00ff", "a", null, -1]));
-        assert_eq!(change["old"], serde_json::json!(["0x", 0.5, null, null]));
+        assert_eq!(change["old"], serde_json::json!(["0x", 0.5, "inf", null]));
         assert_eq!(value["Lane"]["parts"], serde_json::json!([1]));
+    }
+
+    #[test]
+    fn a_fragment_shows_its_bytes() {
+        let fragment = Fragment {
+            number: 1,
+            count: 2,
+            bytes: FragmentBytes(vec![1, 254]),
+        };
+        let value = readable(Message::Fragment(fragment)).expect("readable");
+        assert_eq!(
+            value,
+            json!({"Fragment": {"number": 1, "count": 2, "bytes": "0x01fe"}})
+        );
     }
 
     #[test]
@@ -111,7 +134,7 @@ mod tests {
             symmetric_version: String::new(),
             sync_url: String::new(),
         };
-        let value = readable(&Message::Register(request)).expect("readable");
+        let value = readable(Message::Register(request)).expect("readable");
         assert!(!value.to_string().contains("secret"), "{value}");
     }
 }

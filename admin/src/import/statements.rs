@@ -3,6 +3,9 @@
 use super::dialect::Lexis;
 use std::io::{self, BufRead};
 
+/// What some editors write at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// One statement of a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -76,6 +79,9 @@ impl<R: BufRead> Splitter<R> {
                 self.line_number += 1;
                 if self.input.read_line(&mut self.line).map_err(SplitError::Read)? == 0 {
                     return self.end();
+                }
+                if self.line_number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+                    self.position = BYTE_ORDER_MARK.len_utf8();
                 }
             }
             if self.step() {
@@ -406,6 +412,12 @@ mod tests {
             texts(Postgres, &format!("{function}; select 1;")),
             [function, "select 1"]
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_windows_line_ends_are_no_statement() {
+        assert_eq!(texts(Sqlite, "\u{feff}select 1;\r\n-- x\r\n\r\n"), ["select 1"]);
+        assert_eq!(texts(Sqlite, "\u{feff}"), [""; 0]);
     }
 
     #[test]
