@@ -34,6 +34,8 @@ pub struct Hold {
     pub from: u64,
     /// The sequence of the last message that was acknowledged without being routed.
     pub through: u64,
+    /// The version of the configuration by which the message at `from` is routed, where its own does not do.
+    pub configuration_version: Option<i64>,
     /// Which version of the mark this is: a write names the version that it follows. 0: there is none.
     pub revision: u64,
 }
@@ -46,6 +48,7 @@ impl Hold {
             channel: channel.clone(),
             from: 1,
             through: 0,
+            configuration_version: None,
             revision: 0,
         }
     }
@@ -142,6 +145,9 @@ impl Bus {
         headers.insert("Sym-Channel", crate::subject::token(hold.channel.as_str()));
         headers.insert("Sym-From", hold.from.to_string());
         headers.insert("Sym-Through", hold.through.to_string());
+        if let Some(version) = hold.configuration_version {
+            headers.insert("Sym-Config", version.to_string());
+        }
         headers.insert(
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             hold.revision.to_string(),
@@ -227,6 +233,7 @@ fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
             .map_err(|err| malformed(&err.to_string()))?,
         from: number("Sym-From")?,
         through: number("Sym-Through")?,
+        configuration_version: message.headers.get("Sym-Config").and_then(|value| value.as_str().parse().ok()),
         revision: message.sequence,
     })
 }

@@ -107,7 +107,10 @@ impl BoundExpression {
 
     /// The nodes that get the change: those of any item.
     pub fn select(&self, change: &Change) -> Vec<Selected> {
-        self.any_of.iter().filter_map(|comparison| comparison.select(change)).collect()
+        self.any_of
+            .iter()
+            .filter_map(|comparison| comparison.select(change))
+            .collect()
     }
 }
 
@@ -124,7 +127,9 @@ impl Comparison {
             Operator::Equals => left == right,
             Operator::NotEquals => left != right,
             Operator::Contains => matches!((&left, &right), (Some(list), Some(item)) if lists(list, item)),
-            Operator::NotContains => matches!((&left, &right), (Some(list), Some(item)) if !lists(list, item)),
+            Operator::NotContains => {
+                matches!((&left, &right), (Some(list), Some(item)) if !lists(list, item))
+            }
         };
         holds.then_some(Selected::All)
     }
@@ -149,8 +154,13 @@ fn lists(list: &str, item: &str) -> bool {
 
 impl Position {
     fn value(self, change: &Change) -> Option<String> {
-        let row = if self.old { change.old.as_ref() } else { change.new.as_ref().or(change.old.as_ref()) };
-        row.and_then(|cells| cells.get(self.index)).and_then(Cell::to_text)
+        let row = if self.old {
+            change.old.as_ref()
+        } else {
+            change.new.as_ref().or(change.old.as_ref())
+        };
+        row.and_then(|cells| cells.get(self.index))
+            .and_then(Cell::to_text)
     }
 }
 
@@ -163,7 +173,10 @@ fn position(table: &TableInfo, column: &ColumnRef) -> Result<Position, BindError
         }
     }
     match find(table, &column.name)? {
-        Some(index) => Ok(Position { index, old: column.old }),
+        Some(index) => Ok(Position {
+            index,
+            old: column.old,
+        }),
         None => Err(BindError::UnknownColumn {
             column: column.name.clone(),
             table: table.source_table.clone(),
@@ -177,12 +190,16 @@ fn find(table: &TableInfo, name: &str) -> Result<Option<usize>, BindError> {
         return Ok(Some(index));
     }
     let folded = name.to_lowercase();
-    let mut alike =
-        table.columns.iter().enumerate().filter(|(_, column)| column.name.to_lowercase() == folded);
+    let mut alike = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.name.to_lowercase() == folded);
     match (alike.next(), alike.next()) {
-        (Some(_), Some(_)) => {
-            Err(BindError::AmbiguousColumn { column: name.to_owned(), table: table.source_table.clone() })
-        }
+        (Some(_), Some(_)) => Err(BindError::AmbiguousColumn {
+            column: name.to_owned(),
+            table: table.source_table.clone(),
+        }),
         (first, _) => Ok(first.map(|(index, _)| index)),
     }
 }

@@ -25,7 +25,11 @@ pub(crate) struct ConfigurationCache {
 
 impl ConfigurationCache {
     pub(crate) fn new(bus: Bus, server: EngineName) -> Self {
-        Self { bus, server, recent: Mutex::default() }
+        Self {
+            bus,
+            server,
+            recent: Mutex::default(),
+        }
     }
 
     /// The configuration of exactly this version.
@@ -49,6 +53,15 @@ impl ConfigurationCache {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The newest version there is; 0 where there is none.
+    ///
+    /// # Errors
+    /// [`RouteError::Bus`].
+    pub(crate) async fn latest_version(&self) -> Result<i64, RouteError> {
+        let latest = self.bus.latest_configuration(&self.server).await?;
+        Ok(latest.map_or(0, |configuration| configuration.version))
     }
 
     fn recall(&self, version: i64) -> Option<Arc<Config>> {

@@ -52,7 +52,9 @@ pub enum DecideError {
         version: i64,
     },
     /// The source says that it belongs to a group that it does not belong to.
-    #[error("node {node} sends as one of group {group}, but version {version} of the configuration says otherwise")]
+    #[error(
+        "node {node} sends as one of group {group}, but version {version} of the configuration says otherwise"
+    )]
     ForeignGroup {
         /// The source.
         node: NodeId,
@@ -91,7 +93,11 @@ pub struct Decision {
 /// # Errors
 /// [`DecideError`]; the same part and configuration give the same error again.
 pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
-    if config.nodes.get(&part.source).is_none_or(|node| node.group != part.source_group) {
+    if config
+        .nodes
+        .get(&part.source)
+        .is_none_or(|node| node.group != part.source_group)
+    {
         return Err(DecideError::ForeignGroup {
             node: part.source.clone(),
             group: part.source_group.clone(),
@@ -100,11 +106,17 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
     }
     let nodes = eligible_nodes(part, config)?;
     let by_table = changes_by_table(part)?;
-    let rules: Vec<Vec<Rule>> =
-        part.rows.tables.iter().map(|table| config.rules_for(&table.trigger_id, &part.source_group)).collect();
+    let rules: Vec<Vec<Rule>> = part
+        .rows
+        .tables
+        .iter()
+        .map(|table| config.rules_for(&table.trigger_id, &part.source_group))
+        .collect();
     let mut groups: HashMap<&GroupId, Candidates> = HashMap::new();
     for group in rules.iter().flatten().map(|rule| &rule.target_group) {
-        groups.entry(group).or_insert_with(|| Candidates::new(&nodes, group));
+        groups
+            .entry(group)
+            .or_insert_with(|| Candidates::new(&nodes, group));
     }
     let mut tables = TargetTables::default();
     let mut selected: Vec<Vec<Routed>> = vec![Vec::new(); nodes.len()];
@@ -125,7 +137,10 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
                 let not_to = change.origin.as_ref().filter(|_| !rule.ping_back);
                 for &node in selector.select(change_index, change)?.iter() {
                     if Some(&nodes[node].node_id) != not_to {
-                        selected[node].push(Routed { change: change_index, table: target_table });
+                        selected[node].push(Routed {
+                            change: change_index,
+                            table: target_table,
+                        });
                     }
                 }
             }
@@ -169,7 +184,11 @@ fn collect(part: &Part, nodes: &[&Node], selected: Vec<Vec<Routed>>, tables: Vec
         targets.insert(node.node_id.clone(), rows);
     }
     let unrouted = (0..is_routed.len()).filter(|index| !is_routed[*index]).collect();
-    Decision { tables, targets, unrouted }
+    Decision {
+        tables,
+        targets,
+        unrouted,
+    }
 }
 
 fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
@@ -178,7 +197,11 @@ fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
     for (index, change) in part.rows.changes.iter().enumerate() {
         by_table
             .get_mut(usize::from(change.table))
-            .ok_or(DecideError::NoTable { change: index, table: change.table, count })?
+            .ok_or(DecideError::NoTable {
+                change: index,
+                table: change.table,
+                count,
+            })?
             .push(index);
     }
     Ok(by_table)
@@ -189,13 +212,18 @@ fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, 
     if let Some(target) = &part.target {
         return match config.nodes.get(target) {
             Some(node) => Ok(vec![node]),
-            None => Err(DecideError::UnknownTarget { node: target.clone(), version: config.version }),
+            None => Err(DecideError::UnknownTarget {
+                node: target.clone(),
+                version: config.version,
+            }),
         };
     }
     let mut nodes: Vec<&Node> = config
         .nodes
         .values()
-        .filter(|node| node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id))
+        .filter(|node| {
+            node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
+        })
         .collect();
     nodes.sort_unstable_by(|a, b| a.node_id.cmp(&b.node_id));
     Ok(nodes)
@@ -210,7 +238,11 @@ struct TargetTables {
 
 impl TargetTables {
     fn index(&mut self, source_index: usize, source: &TableInfo, rule: &Rule) -> usize {
-        let key = (source_index, rule.target_schema.clone(), rule.target_table.clone());
+        let key = (
+            source_index,
+            rule.target_schema.clone(),
+            rule.target_table.clone(),
+        );
         *self.known.entry(key).or_insert_with(|| {
             self.tables.push(TableInfo {
                 target_schema: rule.target_schema.clone(),

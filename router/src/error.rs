@@ -88,6 +88,14 @@ pub enum Answer {
 }
 
 impl RouteError {
+    /// Whether another version of the configuration may help.
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Decide(_) | Self::NoConfiguration(_) | Self::Configuration { .. }
+        )
+    }
+
     /// The one answer to this error.
     pub fn answer(&self) -> Answer {
         match self {

@@ -5,7 +5,7 @@ use crate::route::BatchRouter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use symstream_nats::{BusError, Hold};
+use symstream_nats::{BusError, CapturedMessage, Hold};
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::retry::Backoff;
 use tokio::time::Instant;
@@ -39,7 +39,11 @@ pub(crate) async fn run(router: Arc<BatchRouter>, shutdown: CancellationToken) {
                 continue;
             }
         };
-        attempts.retain(|key, _| holds.iter().any(|hold| (&hold.source, &hold.channel) == (&key.0, &key.1)));
+        attempts.retain(|key, _| {
+            holds
+                .iter()
+                .any(|hold| (&hold.source, &hold.channel) == (&key.0, &key.1))
+        });
         for hold in holds {
             let key = (hold.source.clone(), hold.channel.clone());
             let attempt = attempts.entry(key).or_insert_with(|| Attempts {
@@ -74,14 +78,18 @@ impl BatchRouter {
     /// Routes what is held of one source and channel, oldest first, moving the mark behind each batch.
     async fn route_held(&self, mut hold: Hold, shutdown: &CancellationToken) -> Result<(), RouteError> {
         while hold.is_active() && !shutdown.is_cancelled() {
-            let next = self.bus.captured_next(&hold.source, &hold.channel, hold.from).await?;
+            let next = self
+                .bus
+                .captured_next(&hold.source, &hold.channel, hold.from)
+                .await?;
             match next.filter(|message| message.sequence <= hold.through) {
-                Some(message) => {
-                    if message.header.part == message.header.part_last {
-                        self.route(&message).await?;
+                Some(message) => match self.route_held_message(&message, &hold).await? {
+                    None => {
+                        hold.from = message.sequence + 1;
+                        hold.configuration_version = None;
                     }
-                    hold.from = message.sequence + 1;
-                }
+                    newer => hold.configuration_version = newer,
+                },
                 None => hold.from = hold.through + 1,
             }
             match self.bus.set_hold(&hold).await {
@@ -95,5 +103,33 @@ impl BatchRouter {
             tracing::info!(node_id = %hold.source, channel = %hold.channel, "nothing is held any more");
         }
         Ok(())
+    }
+
+    /// Routes one held message. Where the configuration by which it was captured does not do, because of a rule
+    /// that somebody put right since, the newest one decides: returns its version, to be written into the mark
+    /// before it is used, so that every router that does this again decides alike.
+    async fn route_held_message(
+        &self,
+        message: &CapturedMessage,
+        hold: &Hold,
+    ) -> Result<Option<i64>, RouteError> {
+        if message.header.part < message.header.part_last {
+            return Ok(None);
+        }
+        let Err(err) = self.route(message, hold.configuration_version).await else {
+            return Ok(None);
+        };
+        if !err.is_of_configuration() {
+            return Err(err);
+        }
+        let tried = hold
+            .configuration_version
+            .unwrap_or(message.header.configuration_version);
+        let newest = self.configurations.latest_version().await?;
+        if newest > tried {
+            Ok(Some(newest))
+        } else {
+            Err(err)
+        }
     }
 }

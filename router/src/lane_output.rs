@@ -43,7 +43,11 @@ pub(crate) fn rows_for(part: &Part, tables: &[TableInfo], routed: &[Routed]) -> 
 ///
 /// # Errors
 /// [`WireError`]; does not happen with what was decoded before.
-pub(crate) fn messages(part: LanePart, header: &PartHeader, numbers: Numbers) -> Result<Vec<Outgoing>, WireError> {
+pub(crate) fn messages(
+    part: LanePart,
+    header: &PartHeader,
+    numbers: Numbers,
+) -> Result<Vec<Outgoing>, WireError> {
     let whole = Message::Lane(part).encode()?;
     let count = piece_count(&whole, numbers);
     pieces(whole, count, header)
@@ -80,19 +84,28 @@ pub(crate) fn last_messages(
 /// How many pieces an encoded part takes. Where there are fewer numbers than pieces of the usual size, which
 /// only compression's whims can bring about, the pieces are a little larger.
 fn piece_count(whole: &[u8], numbers: Numbers) -> u32 {
-    u32::try_from(whole.len().div_ceil(BODY_BYTES_MAX)).unwrap_or(u32::MAX).clamp(1, numbers.count)
+    u32::try_from(whole.len().div_ceil(BODY_BYTES_MAX))
+        .unwrap_or(u32::MAX)
+        .clamp(1, numbers.count)
 }
 
 fn pieces(whole: Vec<u8>, count: u32, header: &PartHeader) -> Result<Vec<Outgoing>, WireError> {
     if count == 1 {
-        return Ok(vec![Outgoing { header: header.clone(), body: whole }]);
+        return Ok(vec![Outgoing {
+            header: header.clone(),
+            body: whole,
+        }]);
     }
     let length = whole.len().div_ceil(count as usize);
     whole
         .chunks(length)
         .zip(1..=count)
         .map(|(piece, number)| {
-            let fragment = Fragment { number, count, bytes: FragmentBytes(piece.to_vec()) };
+            let fragment = Fragment {
+                number,
+                count,
+                bytes: FragmentBytes(piece.to_vec()),
+            };
             Ok(Outgoing {
                 header: PartHeader {
                     part: header.part + number - count,

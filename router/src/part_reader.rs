@@ -28,7 +28,14 @@ pub(crate) struct NumberedPart {
 impl<'a> PartReader<'a> {
     /// A reader for the batch whose last message is `last`.
     pub(crate) fn new(bus: &'a Bus, last: &'a CapturedMessage) -> Self {
-        Self { bus, last, assembler: Assembler::default(), next_sequence: 0, read: 0, given: 0 }
+        Self {
+            bus,
+            last,
+            assembler: Assembler::default(),
+            next_sequence: 0,
+            read: 0,
+            given: 0,
+        }
     }
 
     /// The next logical part; `None` after the last.
@@ -41,9 +48,14 @@ impl<'a> PartReader<'a> {
             let body = self.read_message().await?;
             let part = self.read;
             let wire = |source| RouteError::Wire { part, source };
-            let wrong = |why: &str| RouteError::Part { part, why: why.to_owned() };
+            let wrong = |why: &str| RouteError::Part {
+                part,
+                why: why.to_owned(),
+            };
             let message = Message::decode(&body).map_err(wire)?;
-            let Some(message) = self.assembler.push(message).map_err(wire)? else { continue };
+            let Some(message) = self.assembler.push(message).map_err(wire)? else {
+                continue;
+            };
             let Message::Captured(captured) = message else {
                 return Err(wrong("it is no captured part"));
             };
@@ -54,12 +66,22 @@ impl<'a> PartReader<'a> {
             {
                 return Err(wrong("its body is of another batch than its headers say"));
             }
-            let numbers = Numbers { last: part, count: part - self.given };
+            let numbers = Numbers {
+                last: part,
+                count: part - self.given,
+            };
             self.given = part;
-            return Ok(Some(NumberedPart { part: captured, numbers, is_last: part == part_last }));
+            return Ok(Some(NumberedPart {
+                part: captured,
+                numbers,
+                is_last: part == part_last,
+            }));
         }
         if self.given < part_last {
-            return Err(RouteError::Part { part: part_last, why: "the batch ends within a part".to_owned() });
+            return Err(RouteError::Part {
+                part: part_last,
+                why: "the batch ends within a part".to_owned(),
+            });
         }
         Ok(None)
     }
@@ -70,7 +92,11 @@ impl<'a> PartReader<'a> {
             self.read = wanted;
             return Ok(self.last.body.clone());
         }
-        let message = if wanted == 1 { self.first().await? } else { self.at(self.next_sequence).await? };
+        let message = if wanted == 1 {
+            self.first().await?
+        } else {
+            self.at(self.next_sequence).await?
+        };
         if message.header.batch_id != self.last.header.batch_id || message.header.part != wanted {
             return Err(RouteError::PartGone(wanted));
         }
@@ -83,7 +109,11 @@ impl<'a> PartReader<'a> {
     /// first look is where it is when nothing of other subjects came between.
     async fn first(&self) -> Result<CapturedMessage, RouteError> {
         let (mut low, mut high) = (1, self.last.sequence);
-        let mut probe = self.last.sequence.saturating_sub(u64::from(self.last.header.part_last) - 1).max(1);
+        let mut probe = self
+            .last
+            .sequence
+            .saturating_sub(u64::from(self.last.header.part_last) - 1)
+            .max(1);
         while low <= high {
             let message = self.at(probe).await?;
             if message.header.batch_id < self.last.header.batch_id {

@@ -97,15 +97,24 @@ impl BatchRouter {
         // A mark that another router writes meanwhile is no take-over of the batch: look at it again.
         if hold.is_active() {
             if delivery.sequence > hold.through {
-                self.bus.set_hold(&Hold { through: delivery.sequence, ..hold }).await.map_err(RouteError::Bus)?;
+                self.bus
+                    .set_hold(&Hold {
+                        through: delivery.sequence,
+                        ..hold
+                    })
+                    .await
+                    .map_err(RouteError::Bus)?;
             }
             return Ok(());
         }
         let routed = match header {
             Ok(header) => {
-                let last =
-                    CapturedMessage { sequence: delivery.sequence, header, body: delivery.body().clone() };
-                self.route(&last).await
+                let last = CapturedMessage {
+                    sequence: delivery.sequence,
+                    header,
+                    body: delivery.body().clone(),
+                };
+                self.route(&last, None).await
             }
             Err(err) => Err(err.into()),
         };
@@ -113,7 +122,12 @@ impl BatchRouter {
         if err.answer() != Answer::Hold {
             return Err(err);
         }
-        let hold = Hold { from: delivery.sequence, through: delivery.sequence, ..hold };
+        let hold = Hold {
+            from: delivery.sequence,
+            through: delivery.sequence,
+            configuration_version: None,
+            ..hold
+        };
         self.bus.set_hold(&hold).await.map_err(RouteError::Bus)?;
         tracing::error!(
             node_id = %hold.source, channel = %hold.channel, error = %err,
@@ -122,4 +136,3 @@ impl BatchRouter {
         Ok(())
     }
 }
-

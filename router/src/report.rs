@@ -1,6 +1,7 @@
 //! The router's reports: which nodes get which rows.
 
 use crate::decide::{Decision, ranges};
+use crate::part_reader::NumberedPart;
 use std::collections::HashMap;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::wire::{DataRange, Part, RoutedReport, TargetRows};
@@ -19,61 +20,71 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// The reports on the rows of one part. An initial load's rows have no `data_id`, so there are none.
-    pub(crate) fn on_part(&self, part: &Part, decision: &Decision, sent_ms: i64) -> Vec<RoutedReport> {
-        let ids = |changes: &mut dyn Iterator<Item = usize>| {
-            ranges(changes.map(|index| part.rows.changes[index].data_id).filter(|id| *id > 0))
-        };
-        let mut reports = Vec::new();
-        let mut report = self.report(sent_ms, false);
-        let mut count = 0;
-        let mut add = |node: Option<&NodeId>, ranges: Vec<DataRange>| {
-            for ranges in ranges.chunks(RANGES_MAX) {
-                if count > 0 && count + ranges.len() > RANGES_MAX {
-                    reports.push(std::mem::replace(&mut report, self.report(sent_ms, false)));
-                    count = 0;
-                }
-                count += ranges.len();
-                match node {
-                    Some(node) => report.targets.push(TargetRows {
-                        node: node.clone(),
-                        ranges: ranges.to_vec(),
-                        change_count: 0,
-                    }),
-                    None => report.unrouted.extend(ranges),
-                }
-            }
-        };
-        for (node, routed) in &decision.targets {
-            add(Some(node), ids(&mut routed.iter().map(|row| row.change)));
-        }
-        add(None, ids(&mut decision.unrouted.iter().copied()));
-        if count > 0 {
-            reports.push(report);
+    /// The reports on one part: on its rows, and with the batch's last part the one that ends the batch, with
+    /// the number of changes that each node got in all. An initial load's rows have no `data_id`.
+    pub(crate) fn on_part(
+        &self,
+        numbered: &NumberedPart,
+        decision: &Decision,
+        counts: impl Iterator<Item = (NodeId, u64)>,
+        sent_ms: i64,
+    ) -> Vec<RoutedReport> {
+        let mut reports = self.on_rows(&numbered.part, decision, sent_ms);
+        if numbered.is_last {
+            let rows = if reports.len() == 1 { reports.pop() } else { None };
+            reports.push(self.last(rows, counts, sent_ms));
         }
         reports
     }
 
-    /// The batch's last report: the nodes with the number of their changes. `rows` is the report on the last
-    /// part's rows where there is exactly one; it goes out as the same message.
-    pub(crate) fn last(
+    fn on_rows(&self, part: &Part, decision: &Decision, sent_ms: i64) -> Vec<RoutedReport> {
+        let ids = |changes: &mut dyn Iterator<Item = usize>| {
+            ranges(
+                changes
+                    .map(|index| part.rows.changes[index].data_id)
+                    .filter(|id| *id > 0),
+            )
+        };
+        let mut pages = Pages {
+            reporter: self,
+            sent_ms,
+            full: Vec::new(),
+            open: self.report(sent_ms, false),
+            count: 0,
+        };
+        for (node, routed) in &decision.targets {
+            pages.add(Some(node), &ids(&mut routed.iter().map(|row| row.change)));
+        }
+        pages.add(None, &ids(&mut decision.unrouted.iter().copied()));
+        pages.close()
+    }
+
+    /// The batch's last report. `rows` is the report on the last part's rows where it is the only one: both go
+    /// out as one message.
+    fn last(
         &self,
         rows: Option<RoutedReport>,
-        counts: &[(NodeId, u64)],
+        counts: impl Iterator<Item = (NodeId, u64)>,
         sent_ms: i64,
     ) -> RoutedReport {
         let rows = rows.unwrap_or_else(|| self.report(sent_ms, true));
-        let mut ranges: HashMap<NodeId, Vec<DataRange>> =
-            rows.targets.into_iter().map(|target| (target.node, target.ranges)).collect();
+        let mut ranges: HashMap<NodeId, Vec<DataRange>> = rows
+            .targets
+            .into_iter()
+            .map(|target| (target.node, target.ranges))
+            .collect();
         let targets = counts
-            .iter()
             .map(|(node, change_count)| TargetRows {
-                node: node.clone(),
-                ranges: ranges.remove(node).unwrap_or_default(),
-                change_count: *change_count,
+                ranges: ranges.remove(&node).unwrap_or_default(),
+                node,
+                change_count,
             })
             .collect();
-        RoutedReport { targets, unrouted: rows.unrouted, ..self.report(sent_ms, true) }
+        RoutedReport {
+            targets,
+            unrouted: rows.unrouted,
+            ..self.report(sent_ms, true)
+        }
     }
 
     fn report(&self, sent_ms: i64, last: bool) -> RoutedReport {
@@ -89,5 +100,44 @@ impl Reporter {
             unrouted: Vec::new(),
             last,
         }
+    }
+}
+
+/// Reports on one part's rows, each within the limit.
+struct Pages<'a> {
+    reporter: &'a Reporter,
+    sent_ms: i64,
+    full: Vec<RoutedReport>,
+    open: RoutedReport,
+    /// The ranges in `open`.
+    count: usize,
+}
+
+impl Pages<'_> {
+    /// Adds a node's rows, or those for nobody.
+    fn add(&mut self, node: Option<&NodeId>, ranges: &[DataRange]) {
+        for ranges in ranges.chunks(RANGES_MAX) {
+            if self.count > 0 && self.count + ranges.len() > RANGES_MAX {
+                let next = self.reporter.report(self.sent_ms, false);
+                self.full.push(std::mem::replace(&mut self.open, next));
+                self.count = 0;
+            }
+            self.count += ranges.len();
+            match node {
+                Some(node) => self.open.targets.push(TargetRows {
+                    node: node.clone(),
+                    ranges: ranges.to_vec(),
+                    change_count: 0,
+                }),
+                None => self.open.unrouted.extend(ranges),
+            }
+        }
+    }
+
+    fn close(mut self) -> Vec<RoutedReport> {
+        if self.count > 0 {
+            self.full.push(self.open);
+        }
+        self.full
     }
 }

@@ -42,9 +42,17 @@ struct Lane {
 impl Lane {
     fn new(tail: Tail, batch_id: i64) -> Self {
         // At this batch the tail was written by a router that crashed before it acknowledged.
-        let previous_batch_id =
-            if tail.batch_id == batch_id { tail.previous_batch_id } else { tail.batch_id };
-        Self { tail, previous_batch_id, parts: Vec::new(), change_count: 0 }
+        let previous_batch_id = if tail.batch_id == batch_id {
+            tail.previous_batch_id
+        } else {
+            tail.batch_id
+        };
+        Self {
+            tail,
+            previous_batch_id,
+            parts: Vec::new(),
+            change_count: 0,
+        }
     }
 
     /// Whether the lane has this batch and newer ones: the message came again long after it was routed.
@@ -54,40 +62,54 @@ impl Lane {
 }
 
 impl BatchRouter {
-    /// Routes the batch whose last message is `last`. When it returns, everything is stored but the
-    /// acknowledgement. May be dropped at any point; it has to be called again then.
+    /// Routes the batch whose last message is `last`, by the configuration that it names unless another is given.
+    /// When it returns, everything is stored but the acknowledgement. May be dropped at any point; it has to be
+    /// called again then.
     ///
     /// # Errors
-    /// [`RouteError`]; nothing that was put out before it needs to be taken back.
-    pub(crate) async fn route(&self, last: &CapturedMessage) -> Result<(), RouteError> {
+    /// [`RouteError`]. What can not be decided or read is found before anything is put out; nothing that was put
+    /// out before another error needs to be taken back.
+    pub(crate) async fn route(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
         let started_ms = now_ms();
+        if last.header.part_last > 1 {
+            self.check(last, version).await?;
+        }
         let mut lanes: BTreeMap<NodeId, Lane> = BTreeMap::new();
         let mut reader = PartReader::new(&self.bus, last);
         while let Some(numbered) = reader.next().await? {
-            let part = &numbered.part;
-            let config = self.configurations.get(part.configuration_version).await?;
-            let decision = decide(part, &config)?;
+            let decision = self.decide(&numbered, version).await?;
             self.open_lanes(&decision, last, &mut lanes).await?;
-            let reporter = self.reporter(&numbered, started_ms);
             self.put_out(&numbered, &decision, last, &mut lanes).await?;
             if numbered.is_last {
                 self.write_tails(last, &lanes).await?;
-                let counts: Vec<(NodeId, u64)> =
-                    lanes.iter().map(|(node, lane)| (node.clone(), lane.change_count)).collect();
-                let mut reports = reporter.on_part(part, &decision, now_ms());
-                let rows = if reports.len() == 1 { reports.pop() } else { None };
-                for report in &reports {
-                    self.bus.report(report).await?;
-                }
-                self.bus.report(&reporter.last(rows, &counts, now_ms())).await?;
-                log_routed(last, &lanes);
-            } else {
-                for report in &reporter.on_part(part, &decision, now_ms()) {
-                    self.bus.report(report).await?;
-                }
+            }
+            let counts = lanes.iter().map(|(node, lane)| (node.clone(), lane.change_count));
+            let reporter = self.reporter(&numbered, started_ms);
+            for report in reporter.on_part(&numbered, &decision, counts, now_ms()) {
+                self.bus.report(&report).await?;
             }
         }
+        log_routed(last, &lanes);
         Ok(())
+    }
+
+    /// Reads and decides all parts of a batch without putting anything out: a batch goes out whole or not at
+    /// all.
+    async fn check(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
+        let mut reader = PartReader::new(&self.bus, last);
+        while let Some(numbered) = reader.next().await? {
+            self.decide(&numbered, version).await?;
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, numbered: &NumberedPart, version: Option<i64>) -> Result<Decision, RouteError> {
+        let part = &numbered.part;
+        let config = self
+            .configurations
+            .get(version.unwrap_or(part.configuration_version))
+            .await?;
+        Ok(decide(part, &config)?)
     }
 
     fn reporter(&self, numbered: &NumberedPart, started_ms: i64) -> Reporter {
@@ -137,7 +159,10 @@ impl BatchRouter {
         for (node, lane) in lanes {
             let routed = decision.targets.get(node).map_or(&[][..], Vec::as_slice);
             if numbered.is_last || !routed.is_empty() {
-                work.push(self.put_into_lane(numbered, &decision.tables, routed, last, node, lane).boxed());
+                work.push(
+                    self.put_into_lane(numbered, &decision.tables, routed, last, node, lane)
+                        .boxed(),
+                );
             }
         }
         at_once(work).await.map(drop)
@@ -173,7 +198,11 @@ impl BatchRouter {
             previous_batch_id: lane.previous_batch_id,
             part: numbers.last,
             part_last: last.header.part_last,
-            parts: if numbered.is_last { lane.parts.clone() } else { Vec::new() },
+            parts: if numbered.is_last {
+                lane.parts.clone()
+            } else {
+                Vec::new()
+            },
             change_count: if numbered.is_last { lane.change_count } else { 0 },
             rows: rows_for(&numbered.part, tables, routed),
         };
@@ -182,7 +211,10 @@ impl BatchRouter {
         } else {
             messages(part, &header, numbers)
         };
-        for message in encoded.map_err(|source| RouteError::Wire { part: numbers.last, source })? {
+        for message in encoded.map_err(|source| RouteError::Wire {
+            part: numbers.last,
+            source,
+        })? {
             lane.parts.push(message.header.part);
             self.bus.publish_lane(&message.header, message.body).await?;
         }
@@ -239,12 +271,19 @@ impl BatchRouter {
 }
 
 fn lane_id(last: &CapturedMessage, node: &NodeId) -> LaneId {
-    LaneId { source: last.header.source.clone(), target: node.clone(), channel: last.header.channel.clone() }
+    LaneId {
+        source: last.header.source.clone(),
+        target: node.clone(),
+        channel: last.header.channel.clone(),
+    }
 }
 
 /// Works on some lanes at a time; the first error ends it.
 async fn at_once<T>(work: Vec<BoxFuture<'_, Result<T, RouteError>>>) -> Result<Vec<T>, RouteError> {
-    stream::iter(work).buffer_unordered(LANES_AT_ONCE).try_collect().await
+    stream::iter(work)
+        .buffer_unordered(LANES_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 fn log_routed(last: &CapturedMessage, lanes: &BTreeMap<NodeId, Lane>) {

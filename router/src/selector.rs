@@ -33,12 +33,24 @@ enum Kind<'a> {
 
 impl<'a> Candidates<'a> {
     pub(crate) fn new(nodes: &[&'a Node], group: &'a GroupId) -> Self {
-        let mut candidates =
-            Self { group, indexes: Vec::new(), by_node_id: HashMap::new(), by_external_id: HashMap::new() };
+        let mut candidates = Self {
+            group,
+            indexes: Vec::new(),
+            by_node_id: HashMap::new(),
+            by_external_id: HashMap::new(),
+        };
         for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.group == *group) {
             candidates.indexes.push(index);
-            candidates.by_node_id.entry(node.node_id.as_str()).or_default().push(index);
-            candidates.by_external_id.entry(node.external_id.as_str()).or_default().push(index);
+            candidates
+                .by_node_id
+                .entry(node.node_id.as_str())
+                .or_default()
+                .push(index);
+            candidates
+                .by_external_id
+                .entry(node.external_id.as_str())
+                .or_default()
+                .push(index);
         }
         candidates
     }
@@ -57,8 +69,11 @@ impl<'a> Candidates<'a> {
     }
 
     fn with_any(&self, attribute: NodeAttribute, values: &[String]) -> Vec<usize> {
-        let mut found: Vec<usize> =
-            values.iter().flat_map(|value| self.with(attribute, value)).copied().collect();
+        let mut found: Vec<usize> = values
+            .iter()
+            .flat_map(|value| self.with(attribute, value))
+            .copied()
+            .collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -82,18 +97,30 @@ impl<'a> Selector<'a> {
     ) -> Result<Self, DecideError> {
         let answered = |nodes: &dyn Fn(&[String]) -> Vec<usize>| {
             let own = answers.iter().filter(|answers| answers.rule == rule.id);
-            Kind::Answered(own.map(|own| (own, own.sets.iter().map(|set| nodes(set)).collect())).collect())
+            Kind::Answered(
+                own.map(|own| (own, own.sets.iter().map(|set| nodes(set)).collect()))
+                    .collect(),
+            )
         };
         let kind = match &rule.kind {
             RuleKind::Default => Kind::All,
-            RuleKind::Column(expression) => Kind::Column(
-                BoundExpression::new(expression, table)
-                    .map_err(|source| DecideError::Column { rule: rule_name(&rule.id), source })?,
-            ),
+            RuleKind::Column(expression) => {
+                Kind::Column(BoundExpression::new(expression, table).map_err(|source| {
+                    DecideError::Column {
+                        rule: rule_name(&rule.id),
+                        source,
+                    }
+                })?)
+            }
             RuleKind::Lookup(lookup) => answered(&|set| candidates.looked_up(set, lookup)),
             RuleKind::Subselect(_) => answered(&|set| candidates.with_any(NodeAttribute::NodeId, set)),
         };
-        Ok(Self { rule, table, candidates, kind })
+        Ok(Self {
+            rule,
+            table,
+            candidates,
+            kind,
+        })
     }
 
     /// The nodes that get the change, each once.
@@ -121,7 +148,9 @@ impl<'a> Selector<'a> {
         for selected in selected {
             match selected {
                 Selected::All => {}
-                Selected::With(attribute, values) => nodes.extend(self.candidates.with_any(*attribute, values)),
+                Selected::With(attribute, values) => {
+                    nodes.extend(self.candidates.with_any(*attribute, values))
+                }
                 Selected::Without(attribute, values) => {
                     let with = self.candidates.with_any(*attribute, values);
                     let all = self.candidates.indexes.iter().copied();
@@ -138,7 +167,10 @@ impl<'a> Selector<'a> {
 /// Which of the sets answers for the change at `index`.
 fn set_of(answers: &RuleAnswers, index: usize) -> Option<usize> {
     let index = u32::try_from(index).ok()?;
-    let at = answers.changes.binary_search_by_key(&index, |(change, _)| *change).ok()?;
+    let at = answers
+        .changes
+        .binary_search_by_key(&index, |(change, _)| *change)
+        .ok()?;
     usize::try_from(answers.changes[at].1).ok()
 }
 

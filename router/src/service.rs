@@ -38,11 +38,15 @@ impl Service {
     /// # Errors
     /// [`Error`] for what a person has to change: settings, logins, a server that is too old.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Some(bus) = self.connect(&shutdown).await? else { return Ok(()) };
+        let Some(bus) = self.connect(&shutdown).await? else {
+            return Ok(());
+        };
         let stop = shutdown.child_token();
         let mut loops: JoinSet<Result<(), Error>> = JoinSet::new();
         if self.engine.is_registration_server() {
-            let Some(registrar) = Registrar::open(&self.engine, &bus, &shutdown).await? else { return Ok(()) };
+            let Some(registrar) = Registrar::open(&self.engine, &bus, &shutdown).await? else {
+                return Ok(());
+            };
             loops.spawn(registrar.clone().publish_configurations(stop.clone()));
             loops.spawn(registrar.answer_registrations(stop.clone()));
         }

@@ -1,7 +1,7 @@
 //! Publishing the configuration: every edit of the tables, also by plain SQL, reaches the nodes.
 
-use super::version::{self, Current};
 use super::Registrar;
+use super::version::{self, Current};
 use crate::error::Error;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -143,14 +143,18 @@ impl Registrar {
                 .collect();
             if !missing.is_empty() {
                 self.bus.ensure_node(node, &missing).await?;
-                published.consumers.extend(missing.into_iter().map(|channel| (node.clone(), channel)));
+                published
+                    .consumers
+                    .extend(missing.into_iter().map(|channel| (node.clone(), channel)));
             }
         }
         Ok(())
     }
 
     pub(super) async fn publish_version(&self, configuration: &Configuration) -> Result<(), BusError> {
-        self.bus.publish_configuration(self.engine.server(), configuration).await?;
+        self.bus
+            .publish_configuration(self.engine.server(), configuration)
+            .await?;
         tracing::info!(version = configuration.version, "published the configuration");
         Ok(())
     }

@@ -36,8 +36,12 @@ impl Registrar {
         shutdown: &CancellationToken,
     ) -> Result<Option<Self>, Error> {
         let tables = Tables::new(&engine.table_prefix).map_err(|err| Error::Settings(err.to_string()))?;
-        let registrar =
-            Self { bus: bus.clone(), database: engine.database()?, tables, engine: engine.clone() };
+        let registrar = Self {
+            bus: bus.clone(),
+            database: engine.database()?,
+            tables,
+            engine: engine.clone(),
+        };
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         loop {
             match registrar.prepare().await {
@@ -74,6 +78,8 @@ impl Registrar {
 
     async fn prepare(&self) -> Result<(), DbError> {
         schema::create(&self.database, &self.tables).await?;
-        schema::ensure_identity(&self.database, &self.tables, &self.engine).await.map(drop)
+        schema::ensure_identity(&self.database, &self.tables, &self.engine)
+            .await
+            .map(drop)
     }
 }

@@ -82,10 +82,14 @@ impl Registrar {
                 tracing::warn!(external_id = %request.external_id, error = %err, "a registration could not be looked up; the node will ask again");
                 return Ok(());
             }
-            Err(err) => refusal(format!("the configuration of the registration server is not valid: {err}")),
+            Err(err) => refusal(format!(
+                "the configuration of the registration server is not valid: {err}"
+            )),
         };
         match &reply {
-            RegistrationReply::Granted { node, configuration, .. } => {
+            RegistrationReply::Granted {
+                node, configuration, ..
+            } => {
                 // The configuration's loop does the same within a second; the node need not wait for it.
                 if let Err(err) = self.publish_version(configuration).await {
                     tracing::debug!(error = %err, "the configuration will be published later");
@@ -108,7 +112,10 @@ impl Registrar {
         Ok(())
     }
 
-    async fn register_patiently(&self, request: &RegistrationRequest) -> Result<RegistrationReply, ModelError> {
+    async fn register_patiently(
+        &self,
+        request: &RegistrationRequest,
+    ) -> Result<RegistrationReply, ModelError> {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
         loop {
             match self.register(request).await {
@@ -127,9 +134,15 @@ impl Registrar {
     async fn register(&self, request: &RegistrationRequest) -> Result<RegistrationReply, ModelError> {
         let mut tx = self.database.begin(TxKind::Snapshot).await?;
         let Some(server_node) = model::identity(&mut tx, &self.tables).await? else {
-            return Ok(refusal("the registration server has no identity; its table node_identity is empty".to_owned()));
+            return Ok(refusal(
+                "the registration server has no identity; its table node_identity is empty".to_owned(),
+            ));
         };
-        let node = match verdict(request, self.candidates(&mut tx, request).await?, self.engine.name.as_str()) {
+        let node = match verdict(
+            request,
+            self.candidates(&mut tx, request).await?,
+            self.engine.name.as_str(),
+        ) {
             Verdict::Refuse(reason) => return Ok(refusal(reason)),
             Verdict::Admit(node) => {
                 self.admit(&mut tx, &node, request).await?;
@@ -148,7 +161,11 @@ impl Registrar {
         })
     }
 
-    async fn candidates(&self, tx: &mut Tx, request: &RegistrationRequest) -> Result<Vec<Candidate>, DbError> {
+    async fn candidates(
+        &self,
+        tx: &mut Tx,
+        request: &RegistrationRequest,
+    ) -> Result<Vec<Candidate>, DbError> {
         let select = format!(
             "select n.node_id, s.password, s.registration_enabled, \
              case when s.registration_time is null then 0 else 1 end \
@@ -178,10 +195,18 @@ impl Registrar {
             self.tables.name("node_security"),
             tx.kind().now()
         );
-        let closed = tx.execute(&security, &[request.password.as_str().into(), node.as_str().into()]).await?;
+        let closed = tx
+            .execute(
+                &security,
+                &[request.password.as_str().into(), node.as_str().into()],
+            )
+            .await?;
         if closed == 0 {
             let message = "another router used the open registration meanwhile";
-            return Err(DbError { disposition: Disposition::Retry, ..DbError::unexpected(message) });
+            return Err(DbError {
+                disposition: Disposition::Retry,
+                ..DbError::unexpected(message)
+            });
         }
         let update = format!(
             "update {} set sync_enabled = 1, sync_url = ?, database_type = ?, database_version = ?, \
@@ -206,15 +231,19 @@ fn refusal(reason: String) -> RegistrationReply {
 /// Decides about a request. `candidates` are the nodes of its group with its external id.
 fn verdict(request: &RegistrationRequest, candidates: Vec<Candidate>, server: &str) -> Verdict {
     let (group, external_id) = (&request.group, &request.external_id);
-    let what_to_do = format!(
-        "to admit it: symadmin --engine {server} open-registration {group} {external_id}"
-    );
+    let what_to_do =
+        format!("to admit it: symadmin --engine {server} open-registration {group} {external_id}");
     let length = request.password.chars().count();
     if length == 0 || length > PASSWORD_CHARS_MAX {
-        return Verdict::Refuse(format!("its password has {length} characters, not 1 to {PASSWORD_CHARS_MAX}"));
+        return Verdict::Refuse(format!(
+            "its password has {length} characters, not 1 to {PASSWORD_CHARS_MAX}"
+        ));
     }
     let is_own = |candidate: &&Candidate| candidate.is_registered && candidate.password == request.password;
-    if let Some(candidate) = candidates.iter().find(|candidate| !candidate.is_open && is_own(candidate)) {
+    if let Some(candidate) = candidates
+        .iter()
+        .find(|candidate| !candidate.is_open && is_own(candidate))
+    {
         return Verdict::Repeat(candidate.node.clone());
     }
     if let Some(candidate) = candidates.iter().find(|candidate| candidate.is_open) {
@@ -225,7 +254,9 @@ fn verdict(request: &RegistrationRequest, candidates: Vec<Candidate>, server: &s
             "node {external_id} of group {group} is registered already, from another database; {what_to_do}"
         ));
     }
-    Verdict::Refuse(format!("no registration is open for node {external_id} of group {group}; {what_to_do}"))
+    Verdict::Refuse(format!(
+        "no registration is open for node {external_id} of group {group}; {what_to_do}"
+    ))
 }
 
 #[cfg(test)]
@@ -247,7 +278,12 @@ mod tests {
 
     fn candidate(is_open: bool, is_registered: bool) -> Vec<Candidate> {
         let node = NodeId::new("n7").expect("id");
-        vec![Candidate { node, password: "own".to_owned(), is_open, is_registered }]
+        vec![Candidate {
+            node,
+            password: "own".to_owned(),
+            is_open,
+            is_registered,
+        }]
     }
 
     fn reason(verdict: Verdict) -> String {
@@ -260,16 +296,30 @@ mod tests {
     #[test]
     fn an_open_registration_admits_whoever_asks() {
         let node = NodeId::new("n7").expect("id");
-        assert_eq!(verdict(&request("new"), candidate(true, false), "cloud"), Verdict::Admit(node.clone()));
-        assert_eq!(verdict(&request("new"), candidate(true, true), "cloud"), Verdict::Admit(node));
+        assert_eq!(
+            verdict(&request("new"), candidate(true, false), "cloud"),
+            Verdict::Admit(node.clone())
+        );
+        assert_eq!(
+            verdict(&request("new"), candidate(true, true), "cloud"),
+            Verdict::Admit(node)
+        );
     }
 
     #[test]
     fn a_lost_answer_is_given_again_to_the_same_node_only() {
         let node = NodeId::new("n7").expect("id");
-        assert_eq!(verdict(&request("own"), candidate(false, true), "cloud"), Verdict::Repeat(node));
-        assert!(reason(verdict(&request("new"), candidate(false, true), "cloud")).contains("registered already"));
-        assert!(reason(verdict(&request("own"), candidate(false, false), "cloud")).contains("no registration is open"));
+        assert_eq!(
+            verdict(&request("own"), candidate(false, true), "cloud"),
+            Verdict::Repeat(node)
+        );
+        assert!(
+            reason(verdict(&request("new"), candidate(false, true), "cloud")).contains("registered already")
+        );
+        assert!(
+            reason(verdict(&request("own"), candidate(false, false), "cloud"))
+                .contains("no registration is open")
+        );
     }
 
     #[test]

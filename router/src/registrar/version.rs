@@ -27,21 +27,22 @@ pub(crate) struct Current {
 /// # Errors
 /// [`ModelError`] when what they say can not be used: the version before stays in force then.
 pub(crate) async fn read(sql: &mut dyn Sql, tables: &Tables) -> Result<Current, ModelError> {
-    let state = tables.name("state");
-    let mut value = async |key: &str| -> Result<Option<String>, DbError> {
-        let select = format!("select state_value from {state} where state_key = ?");
-        sql.query_opt(&select, &[key.into()]).await?.map(|row| row.opt_text(0)).transpose().map(Option::flatten)
-    };
-    let stored = value(FINGERPRINT).await?;
-    let version = value(VERSION).await?.map_or(Ok(0), |version| {
-        version.parse::<i64>().map_err(|_| DbError::unexpected(format!("{state}: {VERSION} is no number")))
-    })?;
+    let stored = model::state(sql, tables, FINGERPRINT).await?;
+    let version = model::state_number(sql, tables, VERSION).await?.unwrap_or(0);
     let rows = model::read_configuration(sql, tables).await?;
     let fingerprint = fingerprint(&rows);
     let is_new = stored.as_ref() != Some(&fingerprint);
-    let configuration = Configuration { version: version + i64::from(is_new), tables: rows };
+    let configuration = Configuration {
+        version: version + i64::from(is_new),
+        tables: rows,
+    };
     let config = Config::from_wire(&configuration)?;
-    Ok(Current { configuration, config, is_new, fingerprint })
+    Ok(Current {
+        configuration,
+        config,
+        is_new,
+        fingerprint,
+    })
 }
 
 /// Stores what [`read`] found new, in the snapshot transaction in which it was read.
@@ -54,22 +55,30 @@ pub(crate) async fn store(tx: &mut dyn Sql, tables: &Tables, current: &Current) 
     }
     let state = tables.name("state");
     let kind = tx.kind();
-    let insert =
-        format!("insert into {state} (state_key, state_value) values (?, '0'){}", kind.or_ignore(&["state_key"]));
+    let insert = format!(
+        "insert into {state} (state_key, state_value) values (?, '0'){}",
+        kind.or_ignore(&["state_key"])
+    );
     tx.execute(&insert, &[VERSION.into()]).await?;
     // The row's lock and its old value keep two routers from giving one version to two configurations.
     let update = format!("update {state} set state_value = ? where state_key = ? and state_value = ?");
     let version = current.configuration.version;
     let before = (version - 1).to_string();
-    if tx.execute(&update, &[version.to_string().into(), VERSION.into(), before.into()]).await? == 0 {
+    if tx
+        .execute(
+            &update,
+            &[version.to_string().into(), VERSION.into(), before.into()],
+        )
+        .await?
+        == 0
+    {
         let message = "another router stored a version of the configuration meanwhile";
-        return Err(DbError { disposition: Disposition::Retry, ..DbError::unexpected(message) });
+        return Err(DbError {
+            disposition: Disposition::Retry,
+            ..DbError::unexpected(message)
+        });
     }
-    let upsert = format!(
-        "insert into {state} (state_key, state_value) values (?, ?){}",
-        kind.or_update(&["state_key"], &["state_value"])
-    );
-    tx.execute(&upsert, &[FINGERPRINT.into(), current.fingerprint.as_str().into()]).await.map(drop)
+    model::set_state(tx, tables, FINGERPRINT, current.fingerprint.as_str()).await
 }
 
 /// FNV-1a over 128 bits: no secret, but two configurations that differ must not look the same.
@@ -101,7 +110,10 @@ mod tests {
         vec![ConfigurationTable {
             name: "channel".to_owned(),
             columns: vec!["channel_id".to_owned(), "description".to_owned()],
-            rows: rows.iter().map(|row| row.iter().map(|value| value.map(str::to_owned)).collect()).collect(),
+            rows: rows
+                .iter()
+                .map(|row| row.iter().map(|value| value.map(str::to_owned)).collect())
+                .collect(),
         }]
     }
 

@@ -1,0 +1,448 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeSet, HashSet};
+use symstream_shared::cell::Cell;
+use symstream_shared::id::{ChannelId, ExternalId};
+use symstream_shared::logical::LogicalType;
+use symstream_shared::model::{
+    ColumnExpression, LookupRule, NodeGroupLink, Router, RuleKind, Subselect, Trigger, TriggerRouter,
+};
+use symstream_shared::wire::{Change, ColumnInfo, Operation, Rows, RuleAnswers, RuleId};
+
+fn node_id(id: &str) -> NodeId {
+    NodeId::new(id).expect("id")
+}
+
+fn group(id: &str) -> GroupId {
+    GroupId::new(id).expect("id")
+}
+
+fn channel() -> ChannelId {
+    ChannelId::new("sales").expect("id")
+}
+
+/// Node `s` of group `from`; nodes `a`, `b`, `c` of group `to` with external ids `xa`, `xb`, `xc`; a link between
+/// the groups; a trigger `t` on table `sale` without rules.
+fn config() -> Config {
+    let mut config = Config {
+        version: 4,
+        ..Config::default()
+    };
+    for (id, of) in [("s", "from"), ("a", "to"), ("b", "to"), ("c", "to")] {
+        let node = Node {
+            node_id: node_id(id),
+            group: group(of),
+            external_id: ExternalId::new(format!("x{id}")).expect("id"),
+            sync_enabled: true,
+            sync_url: None,
+            created_at_node_id: None,
+        };
+        config.registered.insert(node.node_id.clone());
+        config.nodes.insert(node.node_id.clone(), node);
+    }
+    config.links.insert(NodeGroupLink {
+        source: group("from"),
+        target: group("to"),
+    });
+    config.triggers.insert("t".to_owned(), trigger("t"));
+    config
+}
+
+fn trigger(id: &str) -> Trigger {
+    Trigger {
+        trigger_id: id.to_owned(),
+        source_schema: None,
+        source_table: "sale".to_owned(),
+        target_schema: None,
+        target_table: None,
+        source_group: None,
+        target_group: None,
+        channel: channel(),
+        on_insert: true,
+        on_update: true,
+        on_delete: true,
+        on_incoming_batch: false,
+        column_level: false,
+        name_for_insert: None,
+        name_for_update: None,
+        name_for_delete: None,
+        insert_condition: None,
+        update_condition: None,
+        delete_condition: None,
+        initial_load_select: None,
+        node_select: None,
+        tx_id_expression: None,
+        excluded_columns: Vec::new(),
+        initial_load_order: 1,
+        active: true,
+        last_updated_ms: None,
+    }
+}
+
+fn router(id: &str, kind: RuleKind) -> Router {
+    Router {
+        router_id: id.to_owned(),
+        source_group: group("from"),
+        target_group: group("to"),
+        kind,
+        on_insert: true,
+        on_update: true,
+        on_delete: true,
+        target_schema: None,
+        target_table: None,
+    }
+}
+
+fn add(config: &mut Config, router: Router) {
+    config.trigger_routers.push(TriggerRouter {
+        trigger_id: "t".to_owned(),
+        router_id: router.router_id.clone(),
+        enabled: true,
+        initial_load_order: None,
+        initial_load_select: None,
+        ping_back: false,
+    });
+    config.routers.insert(router.router_id.clone(), router);
+}
+
+fn with(kind: RuleKind) -> Config {
+    let mut config = config();
+    add(&mut config, router("r", kind));
+    config
+}
+
+fn column(text: &str) -> RuleKind {
+    RuleKind::Column(ColumnExpression::parse(text).expect("expression"))
+}
+
+fn lookup() -> RuleKind {
+    RuleKind::Lookup(
+        LookupRule::parse(
+            "LOOKUP_TABLE=l KEY_COLUMN=place LOOKUP_KEY_COLUMN=place EXTERNAL_ID_COLUMN=node ALL_NODES_VALUE=*",
+        )
+        .expect("expression"),
+    )
+}
+
+/// A part of rows of table `sale(id, place)`: each with its operation and its place before and after.
+fn part(rows: &[(Operation, Option<&str>, Option<&str>)]) -> Part {
+    let cells = |id: i64, place: &str| vec![Cell::Text(id.to_string()), Cell::Text(place.to_owned())];
+    let changes = rows
+        .iter()
+        .zip(11..)
+        .map(|((operation, old, new), data_id)| Change {
+            data_id,
+            table: 0,
+            operation: *operation,
+            new: new.map(|place| cells(data_id, place)),
+            old: old.map(|place| cells(data_id, place)),
+            origin: None,
+        })
+        .collect();
+    Part {
+        source: node_id("s"),
+        source_group: group("from"),
+        channel: channel(),
+        batch_id: 7,
+        configuration_version: 4,
+        created_ms: 0,
+        target: None,
+        rows: Rows {
+            tables: vec![table()],
+            changes,
+        },
+        answers: Vec::new(),
+        load_complete: false,
+    }
+}
+
+fn table() -> TableInfo {
+    TableInfo {
+        hist_id: 1,
+        trigger_id: "t".to_owned(),
+        source_schema: None,
+        source_table: "sale".to_owned(),
+        target_schema: None,
+        target_table: "sale".to_owned(),
+        columns: ["id", "place"]
+            .map(|name| ColumnInfo {
+                name: name.to_owned(),
+                logical: LogicalType::Text,
+            })
+            .to_vec(),
+        key: vec![0],
+        column_level: false,
+    }
+}
+
+fn inserts(places: &[&str]) -> Part {
+    part(
+        &places
+            .iter()
+            .map(|place| (Operation::Insert, None, Some(*place)))
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn answers(sets: &[&[&str]], changes: &[(u32, u32)]) -> Vec<RuleAnswers> {
+    vec![RuleAnswers {
+        rule: RuleId::Router("r".to_owned()),
+        sets: sets
+            .iter()
+            .map(|set| set.iter().map(|id| (*id).to_owned()).collect())
+            .collect(),
+        changes: changes.to_vec(),
+    }]
+}
+
+/// Who gets which changes, and what nobody gets.
+fn outcome(part: &Part, config: &Config) -> (Vec<(String, Vec<usize>)>, Vec<usize>) {
+    let decision = decide(part, config).expect("decision");
+    let targets = decision
+        .targets
+        .iter()
+        .map(|(node, rows)| (node.to_string(), rows.iter().map(|row| row.change).collect()))
+        .collect();
+    (targets, decision.unrouted)
+}
+
+fn got(of: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
+    of.iter()
+        .map(|(node, changes)| ((*node).to_owned(), changes.to_vec()))
+        .collect()
+}
+
+#[test]
+fn a_default_rule_sends_every_row_to_every_node_of_the_group() {
+    let (targets, unrouted) = outcome(&inserts(&["1", "2"]), &with(RuleKind::Default));
+    assert_eq!(targets, got(&[("a", &[0, 1]), ("b", &[0, 1]), ("c", &[0, 1])]));
+    assert!(unrouted.is_empty());
+}
+
+#[test]
+fn only_enabled_registered_nodes_behind_a_link_get_anything() {
+    let mut config = with(RuleKind::Default);
+    config.registered.remove(&node_id("a"));
+    config.nodes.get_mut(&node_id("b")).expect("node").sync_enabled = false;
+    assert_eq!(outcome(&inserts(&["1"]), &config).0, got(&[("c", &[0])]));
+    config.links.clear();
+    assert_eq!(outcome(&inserts(&["1"]), &config), (Vec::new(), vec![0]));
+}
+
+#[test]
+fn a_change_never_goes_back_to_where_it_came_from_unless_the_rule_says_so() {
+    let mut config = with(RuleKind::Default);
+    let mut part = inserts(&["1", "2"]);
+    part.rows.changes[0].origin = Some(node_id("b"));
+    assert_eq!(
+        outcome(&part, &config).0,
+        got(&[("a", &[0, 1]), ("b", &[1]), ("c", &[0, 1])])
+    );
+    config.trigger_routers[0].ping_back = true;
+    assert_eq!(
+        outcome(&part, &config).0,
+        got(&[("a", &[0, 1]), ("b", &[0, 1]), ("c", &[0, 1])])
+    );
+    // The source itself is no target, not even of a rule within its group.
+    config.links.insert(NodeGroupLink {
+        source: group("from"),
+        target: group("from"),
+    });
+    config.routers.get_mut("r").expect("router").target_group = group("from");
+    assert_eq!(outcome(&part, &config), (Vec::new(), vec![0, 1]));
+}
+
+#[test]
+fn a_delete_is_routed_by_what_the_row_was_and_an_update_by_what_it_becomes() {
+    let config = with(column("place=:EXTERNAL_ID"));
+    let part = part(&[
+        (Operation::Delete, Some("xa"), None),
+        (Operation::Update, Some("xa"), Some("xb")),
+        (Operation::Insert, None, Some("nowhere")),
+    ]);
+    assert_eq!(
+        outcome(&part, &config),
+        (got(&[("a", &[0]), ("b", &[1])]), vec![2])
+    );
+    let config = with(column("place=:EXTERNAL_ID or old_place=:EXTERNAL_ID"));
+    assert_eq!(outcome(&part, &config).0, got(&[("a", &[0, 1]), ("b", &[1])]));
+}
+
+#[test]
+fn a_column_rule_knows_constants_and_differences() {
+    let config = with(column("place=all or place!=:NODE_ID"));
+    assert_eq!(
+        outcome(&inserts(&["all", "b"]), &config).0,
+        got(&[("a", &[0, 1]), ("b", &[0]), ("c", &[0, 1])])
+    );
+}
+
+#[test]
+fn a_lookup_goes_to_the_external_ids_that_the_source_found() {
+    let mut part = inserts(&["1", "2", "3", "4"]);
+    part.answers = answers(
+        &[&["xb", "xa", "unknown"], &[], &["*"]],
+        &[(0, 0), (1, 1), (2, 2), (3, 0)],
+    );
+    assert_eq!(
+        outcome(&part, &with(lookup())),
+        (got(&[("a", &[0, 2, 3]), ("b", &[0, 2, 3]), ("c", &[2])]), vec![1])
+    );
+}
+
+#[test]
+fn a_subselect_goes_to_the_node_ids_that_the_source_found() {
+    let mut part = inserts(&["1", "2"]);
+    part.answers = answers(&[&["b", "s"]], &[(0, 0), (1, 0)]);
+    let subselect = RuleKind::Subselect(Subselect::parse("c.external_id = :PLACE").expect("expression"));
+    assert_eq!(outcome(&part, &with(subselect)).0, got(&[("b", &[0, 1])]));
+}
+
+#[test]
+fn an_answer_that_is_missing_is_an_error_and_not_nobody() {
+    let mut part = inserts(&["1", "2"]);
+    part.answers = answers(&[&["xa"]], &[(0, 0)]);
+    let message = decide(&part, &with(lookup())).expect_err("no answer").to_string();
+    assert_eq!(
+        message,
+        "rule router_id=r: the source sent no answer for data_id 12 of table sale"
+    );
+    // A set that is not there is no answer either.
+    part.answers = answers(&[&["xa"]], &[(0, 0), (1, 5)]);
+    assert!(decide(&part, &with(lookup())).is_err());
+}
+
+#[test]
+fn a_column_that_is_missing_is_an_error_that_names_the_rule() {
+    let message = decide(&inserts(&["1"]), &with(column("nix=1")))
+        .expect_err("no column")
+        .to_string();
+    assert_eq!(message, "rule router_id=r: table sale has no column \"nix\"");
+}
+
+#[test]
+fn a_rule_is_for_some_operations_only() {
+    let mut config = with(RuleKind::Default);
+    let rule = config.routers.get_mut("r").expect("router");
+    (rule.on_insert, rule.on_delete) = (false, false);
+    let part = part(&[
+        (Operation::Insert, None, Some("1")),
+        (Operation::Update, Some("1"), Some("2")),
+        (Operation::Delete, Some("2"), None),
+    ]);
+    assert_eq!(outcome(&part, &config).1, vec![0, 2]);
+}
+
+#[test]
+fn two_rules_send_a_row_to_one_table_once_and_to_two_tables_twice() {
+    let mut config = with(RuleKind::Default);
+    add(&mut config, router("again", column("place=:EXTERNAL_ID")));
+    let part = inserts(&["xa", "xb"]);
+    assert_eq!(
+        outcome(&part, &config).0,
+        got(&[("a", &[0, 1]), ("b", &[0, 1]), ("c", &[0, 1])])
+    );
+    config.routers.get_mut("again").expect("router").target_table = Some("archive".to_owned());
+    let decision = decide(&part, &config).expect("decision");
+    let tables: Vec<(usize, &str)> = decision.targets[&node_id("a")]
+        .iter()
+        .map(|row| (row.change, decision.tables[row.table].target_table.as_str()))
+        .collect();
+    assert_eq!(tables, [(0, "sale"), (0, "archive"), (1, "sale")]);
+}
+
+#[test]
+fn an_initial_load_goes_to_its_node_only_even_when_that_is_not_registered_in_this_version() {
+    let mut config = with(column("place=:EXTERNAL_ID"));
+    config.registered.remove(&node_id("a"));
+    config.routers.get_mut("r").expect("router").on_insert = false;
+    let mut part = inserts(&["xa", "xb"]);
+    part.target = Some(node_id("a"));
+    assert_eq!(outcome(&part, &config), (got(&[("a", &[0])]), vec![1]));
+    part.target = Some(node_id("gone"));
+    assert!(matches!(
+        decide(&part, &config),
+        Err(DecideError::UnknownTarget { .. })
+    ));
+}
+
+#[test]
+fn a_source_can_not_claim_another_group_nor_a_table_that_is_not_there() {
+    let mut part = inserts(&["1"]);
+    part.source_group = group("to");
+    assert!(matches!(
+        decide(&part, &with(RuleKind::Default)),
+        Err(DecideError::ForeignGroup { .. })
+    ));
+    let mut part = inserts(&["1"]);
+    part.rows.changes[0].table = 1;
+    assert!(matches!(
+        decide(&part, &with(RuleKind::Default)),
+        Err(DecideError::NoTable { .. })
+    ));
+}
+
+#[test]
+fn the_seeds_form_of_a_trigger_is_a_rule_of_its_own() {
+    let mut config = config();
+    let own = config.triggers.get_mut("t").expect("trigger");
+    own.source_group = Some(group("from"));
+    own.target_group = Some(group("to"));
+    own.node_select = Some(Subselect::parse("where c.external_id = 'xa'").expect("expression"));
+    let mut part = inserts(&["1"]);
+    part.answers = vec![RuleAnswers {
+        rule: RuleId::NodeSelect("t".to_owned()),
+        ..answers(&[&["a"]], &[(0, 0)]).remove(0)
+    }];
+    assert_eq!(outcome(&part, &config).0, got(&[("a", &[0])]));
+}
+
+proptest! {
+    /// The set-wise decision is what asking each rule for each row and each node by itself gives.
+    #[test]
+    fn rows_go_where_rules_say_in_order_and_once(
+        places in proptest::collection::vec(0..5_usize, 1..40),
+        origins in proptest::collection::vec(proptest::option::of(0..3_usize), 40),
+        lookups in proptest::collection::vec(0..4_u32, 40),
+    ) {
+        let names = ["xa", "xb", "xc", "b", "nowhere"];
+        let sets: [&[&str]; 4] = [&[], &["xa"], &["xb", "xc"], &["*", "xa"]];
+        let mut part = inserts(&places.iter().map(|place| names[*place]).collect::<Vec<_>>());
+        for (change, origin) in part.rows.changes.iter_mut().zip(&origins) {
+            change.origin = origin.map(|index| node_id(["a", "b", "c"][index]));
+        }
+        let indexes: Vec<(u32, u32)> = (0..).zip(lookups.iter().copied()).take(places.len()).collect();
+        part.answers = answers(&sets, &indexes);
+        let mut config = with(lookup());
+        add(&mut config, router("second", column("place=:EXTERNAL_ID or place=:NODE_ID")));
+
+        let decision = decide(&part, &config).expect("decision");
+        let mut routed = HashSet::new();
+        for node in ["a", "b", "c"] {
+            let expected: Vec<usize> = (0..places.len())
+                .filter(|index| {
+                    let external = format!("x{node}");
+                    let set = sets[lookups[*index] as usize];
+                    let place = names[places[*index]];
+                    let selected = set.contains(&"*") || set.contains(&external.as_str()) || place == external || place == node;
+                    selected && part.rows.changes[*index].origin != Some(node_id(node))
+                })
+                .collect();
+            let actual: Vec<usize> =
+                decision.targets.get(&node_id(node)).into_iter().flatten().map(|row| row.change).collect();
+            routed.extend(expected.iter().copied());
+            prop_assert_eq!(actual, expected);
+        }
+        let nobody: Vec<usize> = (0..places.len()).filter(|index| !routed.contains(index)).collect();
+        prop_assert_eq!(decision.unrouted, nobody);
+    }
+
+    #[test]
+    fn ranges_hold_exactly_the_ids(ids in proptest::collection::vec(1..60_i64, 0..40)) {
+        let expected: BTreeSet<i64> = ids.iter().copied().collect();
+        let ranges = ranges(ids);
+        let held: Vec<i64> = ranges.iter().flat_map(|(first, last)| *first..=*last).collect();
+        prop_assert_eq!(held, expected.into_iter().collect::<Vec<_>>());
+        prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+    }
+}
