@@ -113,8 +113,9 @@ fn field(row: &str, column: &ColumnDef) -> String {
         LogicalType::Int | LogicalType::Decimal => format!("ifnull({value}, '')"),
         // A float is written with six digits, a double with all of them; without a scale, in both cases.
         LogicalType::Float32 | LogicalType::Float64 => format!("ifnull({value} + 0e0, '')"),
-        // The moment itself: the text would be in the session's time zone, and ambiguous in autumn.
-        LogicalType::TimestampTz => format!("ifnull(unix_timestamp({value}), '')"),
+        // The moment itself: the text would be in the session's time zone, and ambiguous in autumn. The zero date is
+        // none, which MariaDB calls null and MySQL 0.
+        LogicalType::TimestampTz => format!("if({value} is null, '', ifnull(unix_timestamp({value}), 0))"),
         LogicalType::Bits => {
             format!(
                 "ifnull(lpad(bin({value} + 0), {}, '0'), '')",
