@@ -57,7 +57,12 @@ impl Agent {
         result
     }
 
-    async fn terms(&self, database: &Database, tables: &Tables, shutdown: &CancellationToken) -> Result<(), Error> {
+    async fn terms(
+        &self,
+        database: &Database,
+        tables: &Tables,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
         loop {
             let waiting = Waiting::new(&self.engine.name, shutdown);
             let Some(node) = waiting.until(|| identity(database, tables)).await? else {
@@ -186,7 +191,10 @@ async fn channels(database: &Database, tables: &Tables) -> Result<Vec<ChannelId>
 }
 
 async fn identity(database: &Database, tables: &Tables) -> Result<NodeId, Pending> {
-    let mut conn = database.conn().await.map_err(|err| pending("the database", err))?;
+    let mut conn = database
+        .conn()
+        .await
+        .map_err(|err| pending("the database", err))?;
     match model::identity(&mut conn, tables).await {
         Ok(Some(node)) => Ok(node),
         Ok(None) => Err(Pending::Wait(

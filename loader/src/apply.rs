@@ -160,12 +160,14 @@ impl<'a> Applier<'a> {
         let started = Instant::now();
         let statement = self.statement(target, run, &rows.changes[changes.clone()]);
         self.converting += started.elapsed();
-        let statement = statement
-            .map_err(|(offset, unfit)| self.error(rows, first + offset, RowError::Value(unfit), Some(target)))?;
+        let statement = statement.map_err(|(offset, unfit)| {
+            self.error(rows, first + offset, RowError::Value(unfit), Some(target))
+        })?;
         let Some(statement) = statement else {
             return Ok(false);
         };
-        let found_all = |count: u64| run.operation != Operation::Update || usize::try_from(count) == Ok(changes.len());
+        let found_all =
+            |count: u64| run.operation != Operation::Update || usize::try_from(count) == Ok(changes.len());
         self.try_together(sql, &statement, &found_all)
             .await
             .map_err(|err| self.error(rows, first, RowError::Database(err), Some(target)))
@@ -220,7 +222,9 @@ impl<'a> Applier<'a> {
         for (offset, change) in changes.iter().enumerate() {
             let at = |err| (offset, err);
             match run.operation {
-                Operation::Insert => inserts.push(self.params(target, new_row(change), &writable).map_err(at)?),
+                Operation::Insert => {
+                    inserts.push(self.params(target, new_row(change), &writable).map_err(at)?)
+                }
                 Operation::Update => updates.push(KeyedRow {
                     values: self.params(target, new_row(change), &set).map_err(at)?,
                     key: self.params(target, key_row(change), &target.key).map_err(at)?,
@@ -232,7 +236,9 @@ impl<'a> Applier<'a> {
         }
         let no_null = |key: &Vec<Param>| !key.contains(&Param::Null);
         Ok(match run.operation {
-            Operation::Insert => (!writable.is_empty()).then(|| self.dialect.insert(target, &writable, &inserts)),
+            Operation::Insert => {
+                (!writable.is_empty()).then(|| self.dialect.insert(target, &writable, &inserts))
+            }
             Operation::Update => (!set.is_empty() && updates.iter().all(|row| no_null(&row.key)))
                 .then(|| self.dialect.update(target, &set, &updates)),
             Operation::Delete => deletes
@@ -337,7 +343,11 @@ impl<'a> Applier<'a> {
                 // A trigger of the target may have kept the row from being updated. If the row is not there,
                 // another unique key was violated, by a row that is none of this change's business.
                 let key = self.timed_params(target, new, &target.key)?;
-                if self.exists(sql, target, &key).await? { Ok(()) } else { Err(err.into()) }
+                if self.exists(sql, target, &key).await? {
+                    Ok(())
+                } else {
+                    Err(err.into())
+                }
             }
             Err(err) => Err(err.into()),
         }
@@ -348,7 +358,12 @@ impl<'a> Applier<'a> {
         Ok(sql.query_opt(&statement.sql, &statement.params).await?.is_some())
     }
 
-    fn timed_params(&mut self, target: &Target, row: &[Cell], columns: &[usize]) -> Result<Vec<Param>, RowError> {
+    fn timed_params(
+        &mut self,
+        target: &Target,
+        row: &[Cell],
+        columns: &[usize],
+    ) -> Result<Vec<Param>, RowError> {
         let started = Instant::now();
         let params = self.params(target, row, columns);
         self.converting += started.elapsed();
@@ -375,7 +390,11 @@ impl<'a> Applier<'a> {
         let change = rows.changes.get(index);
         let message = match (target, change) {
             (Some(target), Some(change)) => {
-                format!("table {}, key {}: {text}", target.name, describe_key(target, change))
+                format!(
+                    "table {}, key {}: {text}",
+                    target.name,
+                    describe_key(target, change)
+                )
             }
             _ => text,
         };

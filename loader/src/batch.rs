@@ -103,11 +103,7 @@ impl BatchLoader {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub async fn load(
-        &mut self,
-        batch: &BatchKey,
-        content: &Content<'_>,
-    ) -> Result<BatchResult, LoadError> {
+    pub async fn load(&mut self, batch: &BatchKey, content: &Content<'_>) -> Result<BatchResult, LoadError> {
         let result = self.attempt(batch, content).await;
         match result {
             // A table may have been altered since its definition was read.
@@ -198,7 +194,11 @@ impl BatchLoader {
             Ended::Apply(err) => BatchFailure {
                 row_number: err.row_number,
                 data_id: err.data_id,
-                sql_state: err.database.as_ref().map(|err| err.sql_state.clone()).unwrap_or_default(),
+                sql_state: err
+                    .database
+                    .as_ref()
+                    .map(|err| err.sql_state.clone())
+                    .unwrap_or_default(),
                 sql_code: err.database.as_ref().map_or(0, |err| err.sql_code),
                 message: err.message,
             },
@@ -261,7 +261,11 @@ async fn apply_spooled(
             Err(err) => return Err(Ended::Wire(err)),
         }
     }
-    if seen == listed { Ok(()) } else { Err(Ended::Incomplete) }
+    if seen == listed {
+        Ok(())
+    } else {
+        Err(Ended::Incomplete)
+    }
 }
 
 impl Measured {

@@ -219,7 +219,11 @@ impl<'a> Round<'a> {
             self.lanes.insert(source.clone(), Lane::new(0));
         }
         let last = header.part == header.part_last;
-        let body = if last { Message::decode(delivery.body()).ok() } else { None };
+        let body = if last {
+            Message::decode(delivery.body()).ok()
+        } else {
+            None
+        };
         let whole = match body {
             Some(Message::Lane(part)) if part.parts == [header.part] => Some(part),
             _ => None,
@@ -230,7 +234,10 @@ impl<'a> Round<'a> {
             last,
             whole: whole.is_some(),
         };
-        let step = self.lanes.get(&source).map_or(Step::Spool, |lane| lane.arrive(arrival));
+        let step = self
+            .lanes
+            .get(&source)
+            .map_or(Step::Spool, |lane| lane.arrive(arrival));
         match (step, whole) {
             (Step::Skip, _) => self.skip(&header, last).await?,
             (Step::Apply, Some(part)) => return self.apply(delivery, &header, &part).await,
@@ -314,7 +321,11 @@ impl<'a> Round<'a> {
         };
         match load_patiently(&mut self.loader, &batch, &Content::Spool, None).await {
             Ok(result) => {
-                if self.lanes.get(&batch.source).is_some_and(|lane| lane.hold().is_some()) {
+                if self
+                    .lanes
+                    .get(&batch.source)
+                    .is_some_and(|lane| lane.hold().is_some())
+                {
                     tracing::info!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "the held batch is applied");
                 }
                 self.applied(&batch);
@@ -436,7 +447,11 @@ impl<'a> Round<'a> {
             channel: self.channel.clone(),
             results,
         };
-        self.context.statuses.send(report).await.map_err(|_| RoundError::Stopped)
+        self.context
+            .statuses
+            .send(report)
+            .await
+            .map_err(|_| RoundError::Stopped)
     }
 }
 

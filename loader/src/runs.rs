@@ -77,7 +77,10 @@ fn check(info: &TableInfo, change: &Change) -> Result<(), MalformedChange> {
     let whole = |row: &Option<Vec<Cell>>| row.as_ref().is_none_or(|row| row.len() == info.columns.len());
     if !whole(&change.new)
         || !whole(&change.old)
-        || info.key.iter().any(|&index| usize::from(index) >= info.columns.len())
+        || info
+            .key
+            .iter()
+            .any(|&index| usize::from(index) >= info.columns.len())
     {
         return Err(MalformedChange::Columns(info.target_table.clone()));
     }
@@ -85,7 +88,11 @@ fn check(info: &TableInfo, change: &Change) -> Result<(), MalformedChange> {
         Operation::Insert | Operation::Update => change.new.is_some(),
         Operation::Delete => change.old.is_some(),
     };
-    if there { Ok(()) } else { Err(MalformedChange::NoRow(info.target_table.clone())) }
+    if there {
+        Ok(())
+    } else {
+        Err(MalformedChange::NoRow(info.target_table.clone()))
+    }
 }
 
 /// Without the old row the key counts as unchanged.
@@ -239,7 +246,10 @@ mod tests {
             tables: vec![table("item", false)],
             changes: vec![change],
         };
-        assert_eq!(runs(&rows(short)), Err((0, MalformedChange::Columns("item".into()))));
+        assert_eq!(
+            runs(&rows(short)),
+            Err((0, MalformedChange::Columns("item".into())))
+        );
         assert_eq!(
             runs(&rows(change(7, None, Some([1, 0, 0])))),
             Err((0, MalformedChange::NoTable))

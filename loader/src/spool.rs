@@ -79,8 +79,8 @@ impl Spool {
         );
         let mut waiting = Vec::new();
         sql.query_each(&question, &[self.channel.as_str().into()], &mut |row| {
-            let source =
-                NodeId::new(row.text(0)?).map_err(|err| DbError::unexpected(format!("{}: {err}", self.table)))?;
+            let source = NodeId::new(row.text(0)?)
+                .map_err(|err| DbError::unexpected(format!("{}: {err}", self.table)))?;
             let arrival = Arrival {
                 batch_id: row.int(1)?,
                 previous: row.int(4)?,

@@ -90,7 +90,11 @@ pub(crate) fn of(kind: DatabaseKind) -> &'static dyn Dialect {
 
 /// The key's columns with their places in the key.
 fn key_columns(table: &Target) -> impl Iterator<Item = (usize, &TargetColumn)> {
-    table.key.iter().enumerate().map(|(place, &index)| (place, &table.columns[index]))
+    table
+        .key
+        .iter()
+        .enumerate()
+        .map(|(place, &index)| (place, &table.columns[index]))
 }
 
 /// The quoted names of some columns.

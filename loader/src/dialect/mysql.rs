@@ -81,7 +81,10 @@ impl Dialect for Mysql {
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
         let conditions: Vec<String> = match keys {
             [key] => vec![one(table, key)],
-            _ => keys.iter().map(|key| format!("({})", matches(table, key))).collect(),
+            _ => keys
+                .iter()
+                .map(|key| format!("({})", matches(table, key)))
+                .collect(),
         };
         Statement {
             sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
@@ -91,7 +94,11 @@ impl Dialect for Mysql {
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         Statement {
-            sql: format!("select 1 from {} where {} limit 1", table.sql_name, matches(table, key)),
+            sql: format!(
+                "select 1 from {} where {} limit 1",
+                table.sql_name,
+                matches(table, key)
+            ),
             params: key.to_vec(),
         }
     }
@@ -128,7 +135,10 @@ fn bytes_param(def: &ColumnDef, bytes: Vec<u8>) -> Result<Param, Unfit> {
     if def.type_name == "binary" && length.is_some_and(|length| length != bytes.len()) {
         return Err(Unfit::new(
             "binary data",
-            format!("has not the column's length of {} bytes, to which MySQL would pad it", length.unwrap_or(0)),
+            format!(
+                "has not the column's length of {} bytes, to which MySQL would pad it",
+                length.unwrap_or(0)
+            ),
         ));
     }
     Ok(Param::Bytes(bytes))
@@ -161,9 +171,13 @@ fn integer(text: String) -> Param {
 }
 
 fn double(def: &ColumnDef, text: &str, number: Option<f64>) -> Result<Param, Unfit> {
-    let number = number.filter(|number| number.is_finite()).ok_or_else(not_a_number)?;
+    let number = number
+        .filter(|number| number.is_finite())
+        .ok_or_else(not_a_number)?;
     let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    if def.scale.is_some_and(|scale| text.contains('e') || usize::try_from(scale).is_ok_and(|scale| fraction > scale))
+    if def
+        .scale
+        .is_some_and(|scale| text.contains('e') || usize::try_from(scale).is_ok_and(|scale| fraction > scale))
         && !text.ends_with(".0")
     {
         return Err(Unfit::new(
@@ -179,14 +193,18 @@ fn moment(text: String) -> Result<Param, Unfit> {
         return Err(Unfit::new("an infinite date", "can not be stored by MySQL"));
     }
     if text.ends_with(" BC") || text.find('-').is_some_and(|year| year > 4) {
-        return Err(Unfit::new("a date before year 1 or after year 9999", "can not be stored by MySQL"));
+        return Err(Unfit::new(
+            "a date before year 1 or after year 9999",
+            "can not be stored by MySQL",
+        ));
     }
     // The session's time zone is UTC.
     match text.strip_suffix("+00") {
         Some(text) => Ok(Param::Text(text.to_owned())),
-        None if text.contains('+') || text.matches('-').count() > 2 => {
-            Err(Unfit::new("a time with a time zone", "can be stored by MySQL in UTC only"))
-        }
+        None if text.contains('+') || text.matches('-').count() > 2 => Err(Unfit::new(
+            "a time with a time zone",
+            "can be stored by MySQL in UTC only",
+        )),
         None => Ok(Param::Text(text)),
     }
 }

@@ -88,7 +88,11 @@ impl Dialect for Postgres {
             .enumerate()
             .map(|(place, &index)| {
                 let column = &table.columns[index];
-                format!("{} = {}", column.sql_name, cast(&format!("v.c{place}"), &column.def))
+                format!(
+                    "{} = {}",
+                    column.sql_name,
+                    cast(&format!("v.c{place}"), &column.def)
+                )
             })
             .collect();
         let joined: Vec<Vec<Param>> = rows
@@ -128,7 +132,11 @@ impl Dialect for Postgres {
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         Statement {
-            sql: format!("select 1 from {} as t where {} limit 1", table.sql_name, matches(table, key)),
+            sql: format!(
+                "select 1 from {} as t where {} limit 1",
+                table.sql_name,
+                matches(table, key)
+            ),
             params: key.to_vec(),
         }
     }
@@ -153,7 +161,10 @@ impl Dialect for Postgres {
 
 fn text_param(def: &ColumnDef, text: String) -> Result<Param, Unfit> {
     if text.contains('\0') {
-        return Err(Unfit::new("a text with a NUL character", "can not be stored by PostgreSQL"));
+        return Err(Unfit::new(
+            "a text with a NUL character",
+            "can not be stored by PostgreSQL",
+        ));
     }
     match def.logical {
         LogicalType::Date | LogicalType::Timestamp | LogicalType::TimestampTz
@@ -170,7 +181,10 @@ fn text_param(def: &ColumnDef, text: String) -> Result<Param, Unfit> {
         )),
         // `bit(n)` takes exactly n bits; leading zeros do not change the number.
         LogicalType::Bits if def.type_name == "bit" => {
-            let length = def.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(1);
+            let length = def
+                .length
+                .and_then(|length| usize::try_from(length).ok())
+                .unwrap_or(1);
             let digits = text.trim_start_matches('0');
             Ok(Param::Text(format!("{digits:0>length$}")))
         }
@@ -267,7 +281,10 @@ fn matches(table: &Target, key: &[Param]) -> String {
                 // The parameter is written out as `null`, so the places of the others stay right.
                 Param::Null => format!("t.{name} is not distinct from ?"),
                 _ if has_equality(column) => format!("t.{name} = {}", cast("?", &column.def)),
-                _ => format!("cast(t.{name} as text) = cast({} as text)", cast("?", &column.def)),
+                _ => format!(
+                    "cast(t.{name} as text) = cast({} as text)",
+                    cast("?", &column.def)
+                ),
             }
         })
         .collect::<Vec<_>>()

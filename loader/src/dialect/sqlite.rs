@@ -69,7 +69,10 @@ impl Dialect for Sqlite {
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
         let conditions: Vec<String> = match keys {
             [key] => vec![one(table, key)],
-            _ => keys.iter().map(|key| format!("({})", matches(table, key))).collect(),
+            _ => keys
+                .iter()
+                .map(|key| format!("({})", matches(table, key)))
+                .collect(),
         };
         Statement {
             sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
@@ -79,7 +82,11 @@ impl Dialect for Sqlite {
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         Statement {
-            sql: format!("select 1 from {} where {} limit 1", table.sql_name, matches(table, key)),
+            sql: format!(
+                "select 1 from {} where {} limit 1",
+                table.sql_name,
+                matches(table, key)
+            ),
             params: key.to_vec(),
         }
     }
@@ -170,14 +177,20 @@ impl Affinity {
             Self::Real => values::double_from_text(&number.to_string())
                 .map(Param::Real)
                 .ok_or_else(|| {
-                    Unfit::new("an integer", "has more digits than a floating-point number of eight bytes")
+                    Unfit::new(
+                        "an integer",
+                        "has more digits than a floating-point number of eight bytes",
+                    )
                 }),
         }
     }
 
     fn real(self, number: f64) -> Result<Param, Unfit> {
         if number.is_nan() {
-            return Err(Unfit::new("NaN", "can not be stored by SQLite, which makes it null"));
+            return Err(Unfit::new(
+                "NaN",
+                "can not be stored by SQLite, which makes it null",
+            ));
         }
         match self {
             // SQLite itself would write 15 digits.
@@ -206,7 +219,10 @@ impl Affinity {
             },
             LogicalType::Bits if self != Self::Blob => match i64::from_str_radix(text, 2) {
                 Ok(number) => self.integer(number),
-                Err(_) => Err(Unfit::new("a bit string", "has no 63 bits or less, as SQLite's integers")),
+                Err(_) => Err(Unfit::new(
+                    "a bit string",
+                    "has no 63 bits or less, as SQLite's integers",
+                )),
             },
             LogicalType::Decimal if self != Self::Blob => self.decimal(text),
             _ => self.as_it_is(text),

@@ -64,11 +64,7 @@ pub(crate) fn fit(source: LogicalType, cell: &Cell, column: &ColumnDef) -> Resul
     fit_text(source, text, column).map(|text| Cell::Text(text.into_owned()))
 }
 
-fn fit_text<'a>(
-    source: LogicalType,
-    text: Cow<'a, str>,
-    column: &ColumnDef,
-) -> Result<Cow<'a, str>, Unfit> {
+fn fit_text<'a>(source: LogicalType, text: Cow<'a, str>, column: &ColumnDef) -> Result<Cow<'a, str>, Unfit> {
     use LogicalType as L;
     match column.logical {
         L::Bool => boolean(source, &text, column).map(Cow::Borrowed),

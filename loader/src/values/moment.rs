@@ -53,8 +53,9 @@ impl<'a> Moment<'a> {
     }
 
     fn in_utc(&self) -> bool {
-        self.zone
-            .is_none_or(|zone| zone == "Z" || zone.bytes().all(|byte| matches!(byte, b'+' | b'-' | b':' | b'0')))
+        self.zone.is_none_or(|zone| {
+            zone == "Z" || zone.bytes().all(|byte| matches!(byte, b'+' | b'-' | b':' | b'0'))
+        })
     }
 
     fn at_midnight(&self) -> bool {
@@ -72,20 +73,26 @@ impl<'a> Moment<'a> {
 fn is_date(text: &str) -> bool {
     let mut parts = text.split('-');
     let mut digits = |from: usize, to: usize| {
-        parts
-            .next()
-            .is_some_and(|part| (from..=to).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
+        parts.next().is_some_and(|part| {
+            (from..=to).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
     };
     digits(4, 7) && digits(2, 2) && digits(2, 2) && parts.next().is_none()
 }
 
 fn is_time(text: &str) -> bool {
     let text = text.strip_prefix('-').unwrap_or(text);
-    text.contains(':') && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+    text.contains(':')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
 }
 
 fn is_zone(text: &str) -> bool {
-    text == "Z" || text[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
+    text == "Z"
+        || text[1..]
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b':')
 }
 
 /// Whether a date has a month or a day zero: MySQL's `0000-00-00` and its kin.
@@ -115,7 +122,12 @@ pub(super) fn fit<'a>(source: LogicalType, text: &str, column: &ColumnDef) -> Re
         ));
     }
     let mismatch = || Unfit::mismatch(source, column);
-    let zone_lost = || Unfit::new("a time with a time zone", "does not fit into a column without one");
+    let zone_lost = || {
+        Unfit::new(
+            "a time with a time zone",
+            "does not fit into a column without one",
+        )
+    };
     let era = if moment.before_christ { " BC" } else { "" };
     let fitted = match column.logical {
         L::Date => {
@@ -134,15 +146,25 @@ pub(super) fn fit<'a>(source: LogicalType, text: &str, column: &ColumnDef) -> Re
         }
         L::TimestampTz => {
             let date = moment.date.ok_or_else(mismatch)?;
-            let zone = if moment.in_utc() { "+00" } else { moment.zone.unwrap_or("+00") };
+            let zone = if moment.in_utc() {
+                "+00"
+            } else {
+                moment.zone.unwrap_or("+00")
+            };
             format!("{date} {}{zone}{era}", moment.time.unwrap_or("00:00:00"))
         }
         L::Time | L::TimeTz => {
-            let time = moment.time.filter(|_| moment.date.is_none()).ok_or_else(mismatch)?;
+            let time = moment
+                .time
+                .filter(|_| moment.date.is_none())
+                .ok_or_else(mismatch)?;
             match column.logical {
                 L::Time if !moment.in_utc() => return Err(zone_lost()),
                 L::Time => time.to_owned(),
-                _ => format!("{time}{}", moment.zone.filter(|zone| *zone != "Z").unwrap_or("+00")),
+                _ => format!(
+                    "{time}{}",
+                    moment.zone.filter(|zone| *zone != "Z").unwrap_or("+00")
+                ),
             }
         }
         _ => return Err(mismatch()),

@@ -60,6 +60,12 @@ impl Number {
         self.exponent >= 0
     }
 
+    /// Whether it is a whole number and `other` is the same, digit by digit.
+    fn is_exactly(&self, other: f64) -> bool {
+        // Whole doubles are printed with all their digits.
+        self.is_whole() && other.fract() == 0.0 && self.plain() == format!("{other:.0}")
+    }
+
     /// How many digits stand before the point; negative for zeros right behind it.
     fn whole_digits(&self) -> i64 {
         i64::try_from(self.digits.len()).unwrap_or(i64::MAX) + self.exponent
@@ -102,18 +108,21 @@ fn is_special(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
 }
 
-/// The double whose shortest text is this number; `None` where there is none, so where digits would be lost.
+/// The double that is this number; `None` where there is none, so where digits would be lost. A fraction is
+/// the double whose shortest text it is.
 pub(crate) fn double_from_text(text: &str) -> Option<f64> {
     let wanted = Number::parse(text)?;
     let number: f64 = text.parse().ok()?;
-    (number.is_finite() && Number::parse(&format!("{number:e}"))? == wanted).then_some(number)
+    let same = || Number::parse(&format!("{number:e}")).as_ref() == Some(&wanted);
+    (number.is_finite() && (same() || wanted.is_exactly(number))).then_some(number)
 }
 
 /// The same for a number of four bytes.
 fn single_from_text(text: &str) -> Option<f32> {
     let wanted = Number::parse(text)?;
     let number: f32 = text.parse().ok()?;
-    (number.is_finite() && Number::parse(&format!("{number:e}"))? == wanted).then_some(number)
+    let same = || Number::parse(&format!("{number:e}")).as_ref() == Some(&wanted);
+    (number.is_finite() && (same() || wanted.is_exactly(f64::from(number)))).then_some(number)
 }
 
 /// A bit string as the number that it is in binary.
@@ -164,7 +173,10 @@ pub(super) fn decimal<'a>(
         if number.whole_digits() > precision - scale {
             return Err(Unfit::new(
                 "a number",
-                format!("has more than the column's {} digits before the point", precision - scale),
+                format!(
+                    "has more than the column's {} digits before the point",
+                    precision - scale
+                ),
             ));
         }
     }
