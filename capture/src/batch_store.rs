@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::state;
 use std::collections::HashMap;
 use symstream_shared::db::{Param, Sql};
-use symstream_shared::id::ChannelId;
+use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
 
 /// A batch as it was cut.
@@ -87,6 +87,31 @@ pub(crate) async fn store(
         ];
         tx.execute(&statement, &params).await?;
     }
+    Ok(())
+}
+
+/// Writes a batch of an initial load. Its rows are not in `sym_data`: it can not be published again.
+pub(crate) async fn insert_load(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    batch_id: i64,
+    target: &NodeId,
+    configuration_version: i64,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let statement = format!(
+        "insert into {} (batch_id, channel_id, batch_type, target_node_id, data_ranges, data_count, \
+         configuration_version, create_time, routed) values (?, ?, 'IL', ?, '', 0, ?, ?, 0)",
+        tables.name("capture_batch")
+    );
+    let params = [
+        batch_id.into(),
+        ChannelId::RELOAD.into(),
+        target.as_str().into(),
+        configuration_version.into(),
+        Param::Time(now_ms),
+    ];
+    tx.execute(&statement, &params).await?;
     Ok(())
 }
 

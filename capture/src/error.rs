@@ -61,6 +61,12 @@ pub enum Error {
     /// Another capture agent moved the node's position.
     #[error("another capture agent works on this node")]
     Displaced,
+    /// An initial load needs a table whose triggers are not there, or not as the table is now.
+    #[error("table {table} has no triggers that fit it yet")]
+    NotCaptured {
+        /// The table.
+        table: String,
+    },
     /// A task ended in a way that it never should.
     #[error("a task of the agent ended unexpectedly: {0}")]
     Task(String),
@@ -90,6 +96,7 @@ impl Error {
             Self::Bus(_)
             | Self::Spool(_)
             | Self::Displaced
+            | Self::NotCaptured { .. }
             | Self::Task(_)
             | Self::Locked
             | Self::LockLost

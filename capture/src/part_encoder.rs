@@ -80,6 +80,11 @@ impl PartEncoder {
         Ok(())
     }
 
+    /// Says in the parts that follow that an initial load is complete with this batch.
+    pub(crate) fn complete_load(&mut self) {
+        self.info.load_complete = true;
+    }
+
     /// The batch's messages. A batch without changes is one empty part.
     pub(crate) async fn finish(mut self, sql: &mut dyn Sql, asker: &mut Asker<'_>) -> Result<Spool, Error> {
         if !self.rows.changes.is_empty() || self.spool.count() == 0 {

@@ -20,6 +20,9 @@ pub struct PublishedPart {
     pub part: u32,
     /// The batch's last part; the batch is whole when `part` is it.
     pub part_last: u32,
+    /// When the message was made. Tells a message from one of an earlier attempt at the same batch, whose parts may
+    /// hold other rows.
+    pub time_ms: i64,
 }
 
 /// Publishes the captured batches of one source and channel, in order.
@@ -70,6 +73,7 @@ impl CapturedPublisher {
                     batch_id: header.batch_id,
                     part: header.part,
                     part_last: header.part_last,
+                    time_ms: header.time_ms,
                 }))
             }
             Err(err) => match err.kind() {
@@ -92,8 +96,9 @@ impl CapturedPublisher {
     /// what was stored.
     ///
     /// # Errors
-    /// [`BusError::Fenced`] when something newer stands on the subject: another capture agent runs for this
-    /// node. Everything else is waited out.
+    /// [`BusError::Fenced`] when something newer stands on the subject, or the same part of another attempt:
+    /// another capture agent runs for this node, or this one was stopped and its last message came late.
+    /// Everything else is waited out.
     pub async fn publish(&mut self, header: &PartHeader, body: Vec<u8>) -> Result<(), BusError> {
         let body = bytes::Bytes::from(body);
         let wanted = (header.batch_id, header.part);
@@ -101,8 +106,12 @@ impl CapturedPublisher {
         loop {
             let Some(last_sequence) = self.last_sequence else {
                 match self.last().await {
-                    Ok(Some(stored)) if (stored.batch_id, stored.part) == wanted => return Ok(()),
-                    Ok(Some(stored)) if (stored.batch_id, stored.part) > wanted => {
+                    Ok(Some(stored))
+                        if (stored.batch_id, stored.part) == wanted && stored.time_ms == header.time_ms =>
+                    {
+                        return Ok(());
+                    }
+                    Ok(Some(stored)) if (stored.batch_id, stored.part) >= wanted => {
                         return Err(BusError::Fenced {
                             subject: self.subject.clone(),
                             found: format!("batch {} part {}", stored.batch_id, stored.part),

@@ -4,6 +4,7 @@ use super::{mysql, postgres, sqlite};
 use crate::cutter::CapturedId;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{Database, DatabaseKind, DbError, Param, Row, Sql};
 use symstream_shared::id::ChannelId;
@@ -78,6 +79,24 @@ impl IdlePoll {
         if any {
             self.pause = BUSY_PAUSE;
         }
+    }
+}
+
+/// A row of the table aliased `row`, as its triggers would write it.
+pub(crate) fn selected_row(kind: DatabaseKind, row: &str, columns: &[&ColumnDef]) -> String {
+    match kind {
+        DatabaseKind::Postgres => postgres::trigger::selected_row(row, columns),
+        DatabaseKind::Mysql => mysql::trigger::selected_row(row, columns),
+        DatabaseKind::Sqlite => sqlite::trigger::selected_row(row, columns),
+    }
+}
+
+/// A query for all foreign keys: schema and name of the table that refers, and of the one referred to.
+pub(crate) fn foreign_keys_query(kind: DatabaseKind) -> &'static str {
+    match kind {
+        DatabaseKind::Postgres => postgres::foreign_keys::QUERY,
+        DatabaseKind::Mysql => mysql::foreign_keys::QUERY,
+        DatabaseKind::Sqlite => sqlite::foreign_keys::QUERY,
     }
 }
 

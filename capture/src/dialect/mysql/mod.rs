@@ -1,5 +1,6 @@
 //! Capturing on MySQL and MariaDB.
 
+pub(super) mod foreign_keys;
 mod gaps;
 pub(super) mod reader;
 pub(super) mod row_set;

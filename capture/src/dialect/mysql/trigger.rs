@@ -101,6 +101,11 @@ fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     }
 }
 
+/// A row of the table aliased `row` as the triggers write it.
+pub(crate) fn selected_row(row: &str, columns: &[&ColumnDef]) -> String {
+    csv(row, columns)
+}
+
 fn csv(row: &str, columns: &[&ColumnDef]) -> String {
     let fields: Vec<String> = columns.iter().map(|column| field(row, column)).collect();
     format!("concat({})", fields.join(", ',', "))

@@ -1,5 +1,6 @@
 //! Capturing on PostgreSQL.
 
+pub(super) mod foreign_keys;
 pub(super) mod reader;
 pub(super) mod row_set;
 pub(super) mod survey;

@@ -100,6 +100,15 @@ fn function_name(spec: &TriggerSpec<'_>, what: &str) -> String {
     }
 }
 
+/// A row of the table aliased `row` as the triggers write it.
+pub(crate) fn selected_row(row: &str, columns: &[&ColumnDef]) -> String {
+    let fields: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{row}.{}", KIND.quote(&column.name)))
+        .collect();
+    csv(&format!("row({})", fields.join(", ")))
+}
+
 /// The record text of `row` as CSV: without its parentheses, and with backslashes as they are (the record text
 /// doubles them).
 fn csv(row: &str) -> String {

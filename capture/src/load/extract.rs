@@ -1,0 +1,192 @@
+//! Extracting the rows of an initial load and publishing them.
+
+use super::plan::{self, LoadTable};
+use crate::answers::Asker;
+use crate::batch_store;
+use crate::decode::HistCache;
+use crate::error::Error;
+use crate::part_encoder::{BatchInfo, PartEncoder};
+use crate::publisher::publish;
+use crate::source::{Source, now_ms};
+use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
+use symstream_shared::db::{Param, Row, Tx, TxKind};
+use symstream_shared::id::ChannelId;
+use symstream_shared::model::{Config, Node};
+use symstream_shared::wire::{Change, Operation};
+use tokio::sync::mpsc;
+
+/// Rows of one batch.
+const BATCH_ROWS_MAX: u64 = 10_000;
+/// About what one batch's rows take before compression; one row may be larger.
+const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Text that is read ahead at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Chunks that wait while a batch is published.
+const CHUNKS_AHEAD: usize = 2;
+
+/// Reads all tables that `node` gets in one snapshot, and publishes their rows as batches for it. Holds a batch in
+/// memory (or its temporary file) and some chunks of rows, never a table.
+pub(super) async fn extract(source: &Source, bus: &Bus, config: &Config, node: &Node) -> Result<(), Error> {
+    let mut history = HistCache::new();
+    let mut snapshot = source.database.begin(TxKind::ReadOnly).await?;
+    let tables = plan::tables(&mut snapshot, source, config, node, &mut history).await?;
+    let mut asked = HistCache::new();
+    let mut load = Load {
+        source,
+        config,
+        node,
+        publisher: bus.captured(&source.node, &ChannelId::reload()),
+        // Rules are asked while the rows stream through the other connection.
+        questions: source.database.begin(TxKind::ReadOnly).await?,
+        asker: Asker {
+            tables: &source.tables,
+            config,
+            group: &source.engine.group,
+            since: None,
+            history: &mut asked,
+        },
+        batch: None,
+    };
+    for table in &tables {
+        let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
+        let reading = {
+            use symstream_shared::db::Sql;
+            snapshot.query_into(&table.select, &[], CHUNK_BYTES, chunks_tx)
+        };
+        let (read, taken) = tokio::join!(reading, load.take(table, chunks_rx));
+        taken?;
+        read?;
+    }
+    load.close(true).await?;
+    load.questions.rollback().await?;
+    snapshot.rollback().await?;
+    Ok(())
+}
+
+struct Load<'a> {
+    source: &'a Source,
+    config: &'a Config,
+    node: &'a Node,
+    publisher: CapturedPublisher,
+    questions: Tx,
+    asker: Asker<'a>,
+    batch: Option<OpenBatch>,
+}
+
+struct OpenBatch {
+    batch_id: i64,
+    encoder: PartEncoder,
+    rows: u64,
+    bytes: usize,
+}
+
+impl Load<'_> {
+    async fn take(&mut self, table: &LoadTable, mut chunks: mpsc::Receiver<Vec<Row>>) -> Result<(), Error> {
+        while let Some(chunk) = chunks.recv().await {
+            for row in chunk {
+                let name = || table.layout.table.source_table.clone();
+                let new = table.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
+                    data_id: 0,
+                    table: name(),
+                    source,
+                })?;
+                let change = Change {
+                    data_id: 0,
+                    table: 0,
+                    operation: Operation::Insert,
+                    new: Some(new),
+                    old: None,
+                    origin: None,
+                };
+                self.push(table, change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn push(&mut self, table: &LoadTable, change: Change) -> Result<(), Error> {
+        let mut batch = match self.batch.take() {
+            Some(batch) => batch,
+            None => self.open().await?,
+        };
+        batch.rows += 1;
+        batch.bytes += change.size();
+        batch
+            .encoder
+            .push(&mut self.questions, &mut self.asker, &table.layout.table, change)
+            .await?;
+        let is_full = batch.rows >= BATCH_ROWS_MAX || batch.bytes >= BATCH_BYTES_MAX;
+        self.batch = Some(batch);
+        if is_full { self.close(false).await } else { Ok(()) }
+    }
+
+    /// A new batch: its number and its row in `sym_capture_batch` are durable before anything of it is published.
+    async fn open(&self) -> Result<OpenBatch, Error> {
+        let tables = &self.source.tables;
+        let created_ms = now_ms();
+        let mut tx = self.source.database.begin(TxKind::Write).await?;
+        let batch_id = batch_store::allocate(&mut tx, tables, 1).await?;
+        batch_store::insert_load(
+            &mut tx,
+            tables,
+            batch_id,
+            &self.node.node_id,
+            self.config.version,
+            created_ms,
+        )
+        .await?;
+        tx.commit().await?;
+        let info = BatchInfo {
+            source: self.source.node.clone(),
+            source_group: self.source.engine.group.clone(),
+            channel: ChannelId::reload(),
+            batch_id,
+            configuration_version: self.config.version,
+            created_ms,
+            target: Some(self.node.node_id.clone()),
+            load_complete: false,
+        };
+        Ok(OpenBatch {
+            batch_id,
+            encoder: PartEncoder::new(info),
+            rows: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Publishes the open batch. The last one of a load says so, and is there even without rows.
+    async fn close(&mut self, load_complete: bool) -> Result<(), Error> {
+        let mut batch = match self.batch.take() {
+            Some(batch) => batch,
+            None if load_complete => self.open().await?,
+            None => return Ok(()),
+        };
+        if load_complete {
+            batch.encoder.complete_load();
+        }
+        let spool = batch.encoder.finish(&mut self.questions, &mut self.asker).await?;
+        let statement = format!(
+            "update {} set data_count = ? where batch_id = ?",
+            self.source.tables.name("capture_batch")
+        );
+        let params: [Param; 2] = [
+            i64::try_from(batch.rows).unwrap_or(i64::MAX).into(),
+            batch.batch_id.into(),
+        ];
+        self.source.database.execute(&statement, &params).await?;
+        let header = PartHeader {
+            source: self.source.node.clone(),
+            target: None,
+            channel: ChannelId::reload(),
+            batch_id: batch.batch_id,
+            previous_batch_id: None,
+            batch_type: BatchType::InitialLoad,
+            rows: 0,
+            part: 0,
+            part_last: 0,
+            configuration_version: self.config.version,
+            time_ms: 0,
+        };
+        publish(&mut self.publisher, header, spool).await
+    }
+}
