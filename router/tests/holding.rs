@@ -1,0 +1,133 @@
+//! A batch that can not be routed waits, with what follows it; everything else goes on.
+
+use crate::world::{World, channel, node};
+use std::time::Duration;
+use symstream_nats::Hold;
+use symstream_tests::eventually::eventually;
+
+async fn hold(world: &World, channel_id: &str) -> Hold {
+    world
+        .bus
+        .hold(&node("cloud"), &channel(channel_id))
+        .await
+        .expect("mark")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_fails_holds_its_lane_until_it_is_put_right() {
+    let (world, router) = World::with_router().await;
+    let good = world.version().await;
+
+    // GIVEN a rule that names a column which the table does not have
+    world
+        .database
+        .run("update sym_router set router_type = 'column', router_expression = 'nix=:EXTERNAL_ID'")
+        .await;
+    let bad = world
+        .version_with(|configuration| configuration.version > good)
+        .await;
+    world.capture("c0", 1, good, &[&[2]]).await;
+    world.capture("c0", 2, bad, &[&[4], &[5]]).await;
+    world.capture("c0", 3, bad, &[&[6]]).await;
+    // Captured by the good one, but behind a batch that waits.
+    world.capture("c0", 4, good, &[&[8]]).await;
+    for number in 1..10 {
+        world.capture(&format!("c{number}"), 5, good, &[&[10]]).await;
+    }
+
+    // THEN nothing overtakes, and all other channels go on, those of the same partition too
+    eventually(Duration::from_secs(20), "the mark to cover batch 4", || async {
+        let hold = hold(&world, "c0").await;
+        let last = world
+            .bus
+            .captured_next(&node("cloud"), &channel("c0"), hold.through + 1)
+            .await
+            .expect("stream");
+        if hold.is_active() && last.is_none() {
+            Ok(())
+        } else {
+            Err(format!("{hold:?}"))
+        }
+    })
+    .await;
+    for number in 1..10 {
+        assert_eq!(
+            world.receive("a", &format!("c{number}"), 1).await.batches,
+            [(5, 0, vec![10])]
+        );
+    }
+    assert_eq!(world.receive("a", "c0", 1).await.batches, [(1, 0, vec![2])]);
+    assert!(world.is_quiet("a", "c0").await);
+
+    // WHEN the rule is put right THEN what waited goes out in order
+    world
+        .database
+        .run("update sym_router set router_expression = 'place=:EXTERNAL_ID'")
+        .await;
+    let mut deliveries = world.bus.lane_deliveries(&node("a"), &channel("c0"));
+    let mut batches = Vec::new();
+    while batches.len() < 4 {
+        let delivery = deliveries
+            .next_within(Duration::from_secs(30))
+            .await
+            .expect("a batch");
+        let header = delivery.header().expect("headers");
+        batches.push((
+            header.batch_id,
+            header.previous_batch_id,
+            header.part,
+            header.part_last,
+        ));
+        delivery.ack().await.expect("acknowledge");
+    }
+    assert_eq!(
+        batches,
+        [
+            (2, Some(1), 1, 2),
+            (2, Some(1), 2, 2),
+            (3, Some(2), 1, 1),
+            (4, Some(3), 1, 1)
+        ]
+    );
+    eventually(Duration::from_secs(10), "the mark to go", || async {
+        let hold = hold(&world, "c0").await;
+        if hold.is_active() {
+            Err(format!("{hold:?}"))
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+
+    // AND what comes now is routed at once
+    world.capture("c0", 7, good, &[&[12]]).await;
+    let header = deliveries
+        .next_within(Duration::from_secs(10))
+        .await
+        .expect("batch 7")
+        .header()
+        .expect("headers");
+    assert_eq!((header.batch_id, header.previous_batch_id), (7, Some(4)));
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_not_understood_is_never_passed_over() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    world.publish("c0", 1, version, vec![(b"junk".to_vec(), 1)]).await;
+    world.capture("c0", 2, version, &[&[2]]).await;
+    world.capture("c1", 3, version, &[&[4]]).await;
+    eventually(Duration::from_secs(20), "the mark", || async {
+        let hold = hold(&world, "c0").await;
+        if hold.through > hold.from {
+            Ok(())
+        } else {
+            Err(format!("{hold:?}"))
+        }
+    })
+    .await;
+    assert_eq!(world.receive("a", "c1", 1).await.batches, [(3, 0, vec![4])]);
+    assert!(world.is_quiet("a", "c0").await);
+    router.stop().await;
+}

@@ -1,0 +1,179 @@
+//! The configuration's versions, and registration.
+
+use crate::world::{PATIENCE, World};
+use symstream_nats::BusError;
+use symstream_shared::engine::Engine;
+use symstream_shared::id::{ExternalId, GroupId};
+use symstream_shared::wire::{Configuration, RegistrationReply, RegistrationRequest};
+use symstream_tests::eventually::eventually;
+
+fn request(external_id: &str, password: &str) -> RegistrationRequest {
+    RegistrationRequest {
+        group: GroupId::new("local").expect("id"),
+        external_id: ExternalId::new(external_id).expect("id"),
+        password: password.to_owned(),
+        database_type: "SQLite".to_owned(),
+        database_version: "3".to_owned(),
+        symmetric_version: "0.1.0".to_owned(),
+        sync_url: "nats://127.0.0.1/local-7".to_owned(),
+    }
+}
+
+async fn ask(world: &World, request: &RegistrationRequest) -> RegistrationReply {
+    eventually(PATIENCE, "an answer", || async {
+        world
+            .bus
+            .register(world.server(), request)
+            .await
+            .map_err(|err: BusError| err.to_string())
+    })
+    .await
+}
+
+async fn open(world: &World, external_id: &str) {
+    world
+        .database
+        .run(&format!(
+            "insert into sym_node (node_id, node_group_id, external_id) values ('n{external_id}', 'local', '{external_id}');
+             insert into sym_node_security (node_id, password, registration_enabled) values ('n{external_id}', '', 1)"
+        ))
+        .await;
+}
+
+fn reason(reply: RegistrationReply) -> String {
+    match reply {
+        RegistrationReply::Refused { reason } => reason,
+        granted => panic!("{granted:?}"),
+    }
+}
+
+fn node_and_configuration(reply: RegistrationReply) -> (String, Configuration) {
+    match reply {
+        RegistrationReply::Granted {
+            node,
+            configuration,
+            password,
+            server_node,
+        } => {
+            assert_eq!(server_node.as_str(), "cloud");
+            assert_eq!(password, "secret");
+            (node.to_string(), configuration)
+        }
+        refused => panic!("{refused:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_registration_admits_one_node_once_and_the_others_never() {
+    let (world, first) = World::with_router().await;
+    let second = world.start();
+    let message = reason(ask(&world, &request("7", "secret")).await);
+    assert_eq!(
+        message,
+        "no registration is open for node 7 of group local; \
+         to admit it: symadmin --engine cloud-cloud open-registration local 7"
+    );
+
+    open(&world, "7").await;
+    let (node, configuration) = node_and_configuration(ask(&world, &request("7", "secret")).await);
+    assert_eq!(node, "n7");
+    // The version that the answer has is the one in force, and the node is registered in it.
+    let config = symstream_shared::model::Config::from_wire(&configuration).expect("configuration");
+    assert!(config.registered.iter().any(|node| node.as_str() == "n7"));
+    assert!(world.version_with(|stored| *stored == configuration).await == configuration.version);
+
+    // An answer that was lost is given again to the same node, and to nobody else.
+    assert_eq!(
+        node_and_configuration(ask(&world, &request("7", "secret")).await).0,
+        "n7"
+    );
+    assert!(reason(ask(&world, &request("7", "other")).await).contains("registered already"));
+    let row = world
+        .database
+        .database()
+        .query("select n.sync_enabled, n.sync_url, s.registration_enabled, s.password from sym_node n join sym_node_security s on s.node_id = n.node_id where n.node_id = 'n7'", &[])
+        .await
+        .expect("row")
+        .remove(0);
+    assert_eq!((row.int(0).expect("int"), row.int(2).expect("int")), (1, 0));
+    assert_eq!(row.text(1).expect("text"), "nats://127.0.0.1/local-7");
+    assert_eq!(row.text(3).expect("text"), "secret");
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_several_nodes_that_ask_at_once_is_admitted() {
+    let (world, first) = World::with_router().await;
+    let second = world.start();
+    open(&world, "7").await;
+    let requests: Vec<_> = (0..8)
+        .map(|number| request("7", &format!("secret{number}")))
+        .collect();
+    let replies = futures_util::future::join_all(requests.iter().map(|request| ask(&world, request))).await;
+    let granted = replies
+        .iter()
+        .filter(|reply| matches!(reply, RegistrationReply::Granted { .. }))
+        .count();
+    assert_eq!(granted, 1, "{replies:?}");
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_reaches_nats_within_seconds_and_an_invalid_one_does_not() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    world
+        .database
+        .run("update sym_router set router_type = 'column', router_expression = 'place' where router_id = 'down'")
+        .await;
+    world
+        .database
+        .run("update sym_channel set max_batch_size = 7 where channel_id = 'c0'")
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(world.version().await, before);
+    world
+        .database
+        .run("update sym_router set router_expression = 'place=:EXTERNAL_ID'")
+        .await;
+    let after = world
+        .version_with(|configuration| configuration.version > before)
+        .await;
+    assert_eq!(after, before + 1);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nats_lost_is_published_again() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    router.stop().await;
+    let client = async_nats::connect(world.nats.url()).await.expect("nats");
+    let jetstream = async_nats::jetstream::new(client);
+    for stream in ["SYM_CONFIG", "SYM_LANES", "SYM_CAPTURE"] {
+        jetstream.delete_stream(stream).await.expect("delete");
+    }
+    let router = world.start();
+    assert_eq!(world.version().await, before);
+    world.capture("c0", 1, before, &[&[1]]).await;
+    assert_eq!(world.receive("a", "c0", 1).await.batches, [(1, 0, vec![1])]);
+    router.stop().await;
+}
+
+#[tokio::test]
+async fn settings_that_can_not_work_end_the_service() {
+    let world = World::new().await;
+    let mut engine: Engine = world.engine.clone();
+    engine.nats.creds = Some("/nonexistent/creds".into());
+    let ended = symstream_router::Service::new(engine)
+        .run(tokio_util::sync::CancellationToken::new())
+        .await;
+    assert!(
+        ended
+            .expect_err("no credentials")
+            .to_string()
+            .contains("nats.creds")
+    );
+}

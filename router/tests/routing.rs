@@ -1,0 +1,161 @@
+//! What comes in goes out: lanes, parts, tails, reports.
+
+use crate::world::{World, channel, next_report, node, part};
+use symstream_nats::LaneId;
+use symstream_shared::cell::Cell;
+use symstream_shared::wire::Message;
+
+/// Lets `down` send rows only to the node whose external id is their place.
+const BY_PLACE: &str = "update sym_router set router_type = 'column', router_expression = 'place=:EXTERNAL_ID' where router_id = 'down'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_reach_the_lanes_of_the_nodes_that_the_rules_select() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    world.database.run(BY_PLACE).await;
+    let version = world
+        .version_with(|configuration| configuration.version > before)
+        .await;
+
+    world.capture("c0", 1, version, &[&[11, 12, 14]]).await;
+    world.capture("c0", 2, version, &[&[15]]).await;
+    world.capture("c0", 4, version, &[&[16]]).await;
+    // A batch that was captured by the version before is routed by that one.
+    world.capture("c0", 5, before, &[&[17]]).await;
+
+    let a = world.receive("a", "c0", 3).await;
+    assert_eq!(
+        a.batches,
+        [(1, 0, vec![12, 14]), (4, 1, vec![16]), (5, 4, vec![17])]
+    );
+    let b = world.receive("b", "c0", 3).await;
+    assert_eq!(b.batches, [(1, 0, vec![11]), (2, 1, vec![15]), (5, 2, vec![17])]);
+
+    let mut reports = world.reports();
+    let report = next_report(&mut reports).await;
+    assert!(report.last);
+    assert!(report.unrouted.is_empty());
+    let targets: Vec<_> = report
+        .targets
+        .iter()
+        .map(|target| (target.node.as_str(), target.ranges.clone(), target.change_count))
+        .collect();
+    assert_eq!(
+        targets,
+        [("a", vec![(12, 12), (14, 14)], 2), ("b", vec![(11, 11)], 1)]
+    );
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_several_parts_arrives_whole_at_nodes_that_get_only_some() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    world.database.run(BY_PLACE).await;
+    let version = world
+        .version_with(|configuration| configuration.version > before)
+        .await;
+
+    // The parts lie between those of another channel, and behind an older batch.
+    world.capture("c1", 1, version, &[&[2], &[4], &[6]]).await;
+    world.capture("c2", 2, version, &[&[8]]).await;
+    world
+        .capture("c1", 3, version, &[&[10], &[11, 12], &[14], &[16]])
+        .await;
+    world.capture("c1", 9, version, &[&[21]]).await;
+
+    let a = world.receive("a", "c1", 2).await;
+    assert_eq!(a.batches, [(1, 0, vec![2, 4, 6]), (3, 1, vec![10, 12, 14, 16])]);
+    let b = world.receive("b", "c1", 2).await;
+    assert_eq!(b.batches, [(3, 0, vec![11]), (9, 3, vec![21])]);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_larger_than_a_message_goes_in_fragments() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    let mut part = part("c0", 1, version, &[2]);
+    // Noise, so that compression does not make it small.
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + (state >> 57) as u8 % 90)
+    });
+    let text: String = noise.take(5_000_000).collect();
+    part.rows.changes[0]
+        .new
+        .as_mut()
+        .expect("an insert")
+        .push(Cell::Text(text));
+    let bodies = Message::Captured(part)
+        .encode_within(symstream_nats::BODY_BYTES_MAX)
+        .expect("encode");
+    assert!(bodies.len() > 5, "{} fragments", bodies.len());
+    world
+        .publish(
+            "c0",
+            1,
+            version,
+            bodies.into_iter().map(|body| (body, 0)).collect(),
+        )
+        .await;
+    world.capture("c0", 2, version, &[&[4]]).await;
+
+    for target in ["a", "b"] {
+        assert_eq!(
+            world.receive(target, "c0", 2).await.batches,
+            [(1, 0, vec![2]), (2, 1, vec![4])]
+        );
+    }
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_for_nobody_are_reported_as_such() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    world.database.run("delete from sym_node_group_link").await;
+    let version = world
+        .version_with(|configuration| configuration.version > before)
+        .await;
+
+    world.capture("c0", 1, version, &[&[1, 2], &[3, 7]]).await;
+
+    let mut reports = world.reports();
+    let first = next_report(&mut reports).await;
+    assert_eq!((first.last, first.unrouted), (false, vec![(1, 2)]));
+    let second = next_report(&mut reports).await;
+    assert_eq!((second.last, second.unrouted), (true, vec![(3, 3), (7, 7)]));
+    assert!(second.targets.is_empty());
+    assert!(world.is_quiet("a", "c0").await);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_initial_load_goes_to_its_node_alone() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    let mut load = part("reload", 1, version, &[0, 0, 0]);
+    load.target = Some(node("b"));
+    let body = Message::Captured(load).encode().expect("encode");
+    world.publish("reload", 1, version, vec![(body, 3)]).await;
+
+    assert_eq!(
+        world.receive("b", "reload", 1).await.batches,
+        [(1, 0, vec![0, 0, 0])]
+    );
+    let report = next_report(&mut world.reports()).await;
+    assert_eq!(report.targets.len(), 1);
+    assert_eq!(
+        (report.targets[0].change_count, report.targets[0].ranges.len()),
+        (3, 0)
+    );
+    let lane = LaneId {
+        source: node("cloud"),
+        target: node("a"),
+        channel: channel("reload"),
+    };
+    assert_eq!(world.bus.tail(&lane).await.expect("tail").batch_id, 0);
+    router.stop().await;
+}
