@@ -32,11 +32,11 @@ pub enum BindError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeAttribute {
     /// `:NODE_ID`
-    NodeId,
+    Id,
     /// `:EXTERNAL_ID`
-    ExternalId,
+    External,
     /// `:NODE_GROUP_ID`
-    GroupId,
+    Group,
 }
 
 /// Which nodes one comparison selects.
@@ -92,9 +92,9 @@ impl BoundExpression {
                     column: position(table, &comparison.column)?,
                     operator: comparison.operator,
                     operand: match &comparison.value {
-                        CompareWith::NodeId => Operand::Node(NodeAttribute::NodeId),
-                        CompareWith::ExternalId => Operand::Node(NodeAttribute::ExternalId),
-                        CompareWith::NodeGroupId => Operand::Node(NodeAttribute::GroupId),
+                        CompareWith::NodeId => Operand::Node(NodeAttribute::Id),
+                        CompareWith::ExternalId => Operand::Node(NodeAttribute::External),
+                        CompareWith::NodeGroupId => Operand::Node(NodeAttribute::Group),
                         CompareWith::Column(column) => Operand::Column(position(table, column)?),
                         CompareWith::Null => Operand::Null,
                         CompareWith::Literal(text) => Operand::Text(text.clone()),

@@ -61,9 +61,9 @@ impl<'a> Candidates<'a> {
 
     fn with(&self, attribute: NodeAttribute, value: &str) -> &[usize] {
         let found = match attribute {
-            NodeAttribute::NodeId => self.by_node_id.get(value),
-            NodeAttribute::ExternalId => self.by_external_id.get(value),
-            NodeAttribute::GroupId => (self.group.as_str() == value).then_some(&self.indexes),
+            NodeAttribute::Id => self.by_node_id.get(value),
+            NodeAttribute::External => self.by_external_id.get(value),
+            NodeAttribute::Group => (self.group.as_str() == value).then_some(&self.indexes),
         };
         found.map_or(&[], Vec::as_slice)
     }
@@ -83,7 +83,7 @@ impl<'a> Candidates<'a> {
     fn looked_up(&self, external_ids: &[String], lookup: &LookupRule) -> Vec<usize> {
         match &lookup.all_nodes_value {
             Some(all) if external_ids.contains(all) => self.indexes.clone(),
-            _ => self.with_any(NodeAttribute::ExternalId, external_ids),
+            _ => self.with_any(NodeAttribute::External, external_ids),
         }
     }
 }
@@ -113,7 +113,7 @@ impl<'a> Selector<'a> {
                 })?)
             }
             RuleKind::Lookup(lookup) => answered(&|set| candidates.looked_up(set, lookup)),
-            RuleKind::Subselect(_) => answered(&|set| candidates.with_any(NodeAttribute::NodeId, set)),
+            RuleKind::Subselect(_) => answered(&|set| candidates.with_any(NodeAttribute::Id, set)),
         };
         Ok(Self {
             rule,

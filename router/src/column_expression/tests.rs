@@ -58,9 +58,9 @@ fn bind(expression: &str, columns: &[&str]) -> Result<BoundExpression, BindError
 fn sends(expression: &str, columns: &[&str], change: &Change) -> bool {
     let bound = bind(expression, columns).expect("columns");
     let own = |attribute: NodeAttribute| match attribute {
-        NodeAttribute::NodeId => "n",
-        NodeAttribute::ExternalId => "x",
-        NodeAttribute::GroupId => "g",
+        NodeAttribute::Id => "n",
+        NodeAttribute::External => "x",
+        NodeAttribute::Group => "g",
     };
     bound.select(change).iter().any(|selected| match selected {
         Selected::All => true,
