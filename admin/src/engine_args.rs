@@ -35,18 +35,20 @@ impl EngineArgs {
         engines_dir(self.engines_dir.clone())
     }
 
-    /// Reads the engine's file.
+    /// Reads the engine's file and reaches its database.
     ///
     /// # Errors
     /// [`Failure::Usage`] when the engine does not exist or its file is wrong, or when none was named and the
-    /// folder has more than one.
-    pub fn open(&self) -> Result<EngineContext, Failure> {
+    /// folder has more than one; [`Failure::Failed`] when the database can not be reached.
+    pub async fn open(&self) -> Result<EngineContext, Failure> {
         let dir = self.dir();
         let engine = match &self.engine {
             Some(name) => Engine::load(&dir, name)?,
             None => only_engine(&dir)?,
         };
-        EngineContext::new(engine)
+        let context = EngineContext::new(engine)?;
+        context.database.reach().await?;
+        Ok(context)
     }
 }
 

@@ -321,3 +321,15 @@ fn engine_files_are_checked_without_running_anything() {
     let error = site.sym(&["--check-config"]).error(2);
     assert!(error.contains("db.ulr"), "{error}");
 }
+
+#[test]
+fn a_database_that_is_not_there_is_told_at_once() {
+    let site = Site::new();
+    site.write(
+        "engines/down.toml",
+        "group.id = \"cloud\"\nexternal.id = \"2\"\ndb.url = \"postgres://nobody@127.0.0.1:9/none\"\n",
+    );
+    let error = site.symadmin(&["--engine", "down", "list-nodes"]).error(1);
+    assert!(error.contains("PostgreSQL at 127.0.0.1:9: "), "{error}");
+    assert!(error.contains("refused"), "{error}");
+}

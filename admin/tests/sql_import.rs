@@ -63,3 +63,10 @@ fn a_text_without_an_end_is_found_before_it_is_run() {
         [["0"]]
     );
 }
+
+#[test]
+fn a_file_of_the_other_format_is_recognised() {
+    let site = Site::new();
+    let error = import(&site, "<?xml version=\"1.0\"?>\n<database/>\n").error(1);
+    assert!(error.contains("it looks like XML; give --format XML"), "{error}");
+}

@@ -47,7 +47,7 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
     if cli.alter_case && cli.format != Format::Xml {
         return Err(Failure::Usage("--alter-case goes with --format XML".to_owned()));
     }
-    let context = cli.engine.open()?;
+    let context = cli.engine.open().await?;
     let file = cli.file.display();
     let failed = |err: import::ImportError| Failure::Failed(format!("{file}: {err}"));
     match cli.format {

@@ -80,15 +80,15 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
             decode::run(&bytes)
         }
         Command::ListEngines(args) => list_engines::run(&engine.dir(), args.json),
-        Command::CreateSymTables => create_sym_tables::run(&engine.open()?).await,
-        Command::Uninstall(args) => uninstall::run(&engine.open()?, &args).await,
-        Command::SyncTriggers(args) => sync_triggers::run(&engine.open()?, &args).await,
-        Command::OpenRegistration(args) => open_registration::run(&engine.open()?, &args).await,
-        Command::ReloadNode(args) => reload_node::run(&engine.open()?, &args).await,
-        Command::ListNodes(args) => list_nodes::run(&engine.open()?, args.json).await,
-        Command::ListBatches(args) => list_batches::run(&engine.open()?, &args).await,
-        Command::ShowBatch(args) => show_batch::run(&engine.open()?, &args).await,
-        Command::Status(args) => status::run(&engine.open()?, args.json).await,
+        Command::CreateSymTables => create_sym_tables::run(&engine.open().await?).await,
+        Command::Uninstall(args) => uninstall::run(&engine.open().await?, &args).await,
+        Command::SyncTriggers(args) => sync_triggers::run(&engine.open().await?, &args).await,
+        Command::OpenRegistration(args) => open_registration::run(&engine.open().await?, &args).await,
+        Command::ReloadNode(args) => reload_node::run(&engine.open().await?, &args).await,
+        Command::ListNodes(args) => list_nodes::run(&engine.open().await?, args.json).await,
+        Command::ListBatches(args) => list_batches::run(&engine.open().await?, &args).await,
+        Command::ShowBatch(args) => show_batch::run(&engine.open().await?, &args).await,
+        Command::Status(args) => status::run(&engine.open().await?, args.json).await,
     }
 }
 

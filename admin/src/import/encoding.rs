@@ -3,7 +3,7 @@
 /// Reads base64 with the usual alphabet; white space may stand anywhere. `None` when it is not valid.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let padding = digits.iter().rev().take_while(|byte| **byte == b'=').count();
@@ -36,7 +36,7 @@ fn sextet(digit: u8) -> Option<u32> {
 
 /// Reads hexadecimal digits in either case. `None` when they are not valid.
 pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.as_bytes()

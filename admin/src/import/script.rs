@@ -32,6 +32,9 @@ pub(super) async fn run(database: &Database, script: impl BufRead) -> Result<usi
             why,
             committed,
         };
+        if statement.text.starts_with('<') {
+            return Err(failed("it looks like XML; give --format XML".to_owned()));
+        }
         if let Some(word) = transaction_control(&statement) {
             return Err(failed(format!(
                 "the file runs as one transaction; take {word} out of it"

@@ -13,7 +13,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRo
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions as _, Executor, MySql, Pool, Postgres, Row as _, Sqlite,
+    AssertSqlSafe, Column, ConnectOptions as _, Connection as _, Executor, MySql, Pool, Postgres, Row as _, Sqlite,
     Transaction, TypeInfo, ValueRef,
 };
 use std::str::FromStr;
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// How long a statement waits for a free connection, and SQLite for a lock that another process has.
 const WAIT: Duration = Duration::from_secs(30);
+/// How long a single attempt to reach a database may take.
+const REACH: Duration = Duration::from_secs(10);
 /// Connections of one engine; loops hold one each at most.
 const CONNECTIONS_MAX: u32 = 16;
 
@@ -304,6 +306,26 @@ impl Database {
     /// [`DbError`] as the database says.
     pub async fn query_opt(&self, sql: &str, params: &[Param]) -> Result<Option<Row>, DbError> {
         self.conn().await?.query_opt(sql, params).await
+    }
+
+    /// Tries once to reach the database. The pool would go on trying until its time is over and could not say why:
+    /// this is for commands, which tell at once what is wrong.
+    ///
+    /// # Errors
+    /// [`DbError`] when the database refuses or can not be reached.
+    pub async fn reach(&self) -> Result<(), DbError> {
+        let attempt = async {
+            match &self.pools {
+                Pools::Postgres(pool) => pool.connect_options().connect().await?.close().await,
+                Pools::Mysql(pool) => pool.connect_options().connect().await?.close().await,
+                Pools::Sqlite(pool) => pool.connect_options().connect().await?.close().await,
+            }
+        };
+        let result = match tokio::time::timeout(REACH, attempt).await {
+            Ok(result) => result.map_err(|err| DbError::from_sqlx(self.kind(), err)),
+            Err(_) => Err(DbError::unexpected(format!("no answer within {} s", REACH.as_secs()))),
+        };
+        result.map_err(|err| err.context(&self.address))
     }
 
     /// Closes all connections, waiting for those in use.
