@@ -35,6 +35,7 @@ pub struct Agent {
 enum Ended {
     Stopped,
     LockLost,
+    Panicked,
 }
 
 impl Agent {
@@ -79,6 +80,7 @@ impl Agent {
             lock.release().await;
             match ended {
                 Ended::Stopped => return Ok(()),
+                Ended::Panicked => tokio::time::sleep(LOOK).await,
                 Ended::LockLost => {
                     tracing::warn!(engine = %self.engine.name, "the loader's lock on its database is lost; starting over");
                 }
@@ -113,7 +115,7 @@ impl Agent {
         drop(context);
         let grace = match ended {
             Ended::Stopped => STOP_GRACE,
-            Ended::LockLost => LOST_GRACE,
+            Ended::LockLost | Ended::Panicked => LOST_GRACE,
         };
         let finish = async {
             while let Some(finished) = tasks.join_next().await {
@@ -154,6 +156,13 @@ async fn supervise(
                 }
             }
             Err(err) => tracing::debug!(node_id = %context.node, error = %err, "channels are not read"),
+        }
+        // Tasks end by themselves only by a bug; the others are not to go on without their channel.
+        if !stop.is_cancelled()
+            && let Some(ended) = tasks.try_join_next()
+        {
+            report_panic(ended);
+            return Ended::Panicked;
         }
         if looks.is_multiple_of(LOOKS_PER_LOCK) && !lock.is_alive().await {
             return Ended::LockLost;

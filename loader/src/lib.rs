@@ -15,6 +15,7 @@ mod error;
 mod hostname;
 mod lane;
 mod ledger;
+mod round;
 mod runs;
 mod spool;
 mod status;

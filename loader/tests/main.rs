@@ -1,5 +1,6 @@
 //! The loader against real databases.
 
+mod agent;
 mod ledger;
 mod node;
 mod rows;

@@ -1,0 +1,421 @@
+//! A round of one channel's loop: takes messages, asks the lanes what to do with them, does it, acknowledges.
+
+use crate::batch::{BatchKey, BatchLoader, Content, LoadError, now_ms};
+use crate::channel::Context;
+use crate::lane::{Arrival, Hold, Lane, Step};
+use crate::ledger::Ledger;
+use crate::spool::{Spool, SpoolPart};
+use std::collections::HashMap;
+use std::time::Duration;
+use symstream_nats::{Deliveries, Delivery, PartHeader};
+use symstream_shared::batch_status::BatchStatus;
+use symstream_shared::db::{DbError, TxKind};
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::retry::Backoff;
+use symstream_shared::wire::{BatchResult, LanePart, Message, StatusReport};
+use tokio::time::Instant;
+
+/// A failed batch is tried again after a second, then after twice as long each time, up to five minutes.
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
+const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// How often a long transaction tells the broker that it goes on; below a third of any sensible `ack_wait`.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// How often a deadlock or the like is met by trying again at once, before the round ends.
+const PASSING_ATTEMPTS: u32 = 10;
+
+/// Why a round ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("another loader is active for this node")]
+    Overtaken,
+    #[error("statuses are not sent any more")]
+    Stopped,
+}
+
+/// The state of a round; all of it can be read again from the database.
+pub(crate) struct Round<'a> {
+    context: &'a Context,
+    channel: &'a ChannelId,
+    ledger: Ledger,
+    spool: Spool,
+    loader: BatchLoader,
+    pub(crate) deliveries: Deliveries,
+    lanes: HashMap<NodeId, Lane>,
+    /// The holes that were told, one a lane.
+    holes: HashMap<NodeId, i64>,
+}
+
+impl<'a> Round<'a> {
+    pub(crate) async fn open(context: &'a Context, channel: &'a ChannelId) -> Result<Self, RoundError> {
+        let ledger = Ledger::new(&context.tables, channel);
+        let spool = Spool::new(&context.tables, channel);
+        let mut conn = context.database.conn().await?;
+        let mut lanes = HashMap::new();
+        for record in ledger.lanes(&mut conn).await? {
+            let mut lane = Lane::new(record.position);
+            if let Some((batch_id, attempts)) = record.held {
+                lane.held(Hold {
+                    batch_id,
+                    attempts,
+                    next_attempt: Instant::now(),
+                    message: String::new(),
+                });
+            }
+            lanes.insert(record.source, lane);
+        }
+        for (source, arrival) in spool.waiting(&mut conn).await? {
+            let lane = lanes.entry(source).or_insert_with(|| Lane::new(0));
+            if lane.arrive(arrival) != Step::Skip {
+                lane.spooled(arrival);
+            }
+        }
+        Ok(Self {
+            context,
+            channel,
+            ledger,
+            spool,
+            loader: BatchLoader::new(
+                context.database.clone(),
+                context.tables.clone(),
+                channel,
+                context.hostname.clone(),
+            ),
+            deliveries: context.bus.lane_deliveries(&context.node, channel),
+            lanes,
+            holes: HashMap::new(),
+        })
+    }
+
+    /// A status that was lost is told again: the newest of each lane says it for all before.
+    pub(crate) async fn repeat_statuses(&mut self) -> Result<(), RoundError> {
+        let mut conn = self.context.database.conn().await?;
+        for (source, lane) in &self.lanes {
+            let mut results = Vec::new();
+            let done = (lane.position(), BatchStatus::Ok);
+            let held = lane.hold().map(|hold| (hold.batch_id, BatchStatus::Error));
+            for (batch_id, status) in std::iter::once(done).chain(held) {
+                results.extend(self.ledger.result(&mut conn, source, batch_id, status).await?);
+            }
+            if !results.is_empty() {
+                self.tell(source, results).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ready(&self, now: Instant) -> Option<(NodeId, i64)> {
+        self.lanes
+            .iter()
+            .find_map(|(source, lane)| lane.ready(now).map(|batch_id| (source.clone(), batch_id)))
+    }
+
+    /// When there is something to do although nothing arrives.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        self.lanes
+            .values()
+            .filter_map(|lane| lane.ready(now).map(|_| now).or_else(|| lane.next_attempt()))
+            .min()
+    }
+
+    /// Does with a message what its lane says. Without an error it is acknowledged, or comes again.
+    pub(crate) async fn take(&mut self, delivery: &Delivery) -> Result<(), RoundError> {
+        let header = match delivery.header() {
+            Ok(header) => header,
+            Err(err) => {
+                // It is left unacknowledged: nobody can tell what it is, and it must not be lost.
+                tracing::error!(node_id = %self.context.node, channel = %self.channel, error = %err, "a message is not understood");
+                return Ok(());
+            }
+        };
+        let source = header.source.clone();
+        if !self.lanes.contains_key(&source) {
+            let mut conn = self.context.database.conn().await?;
+            self.ledger.add_lane(&mut conn, &source).await?;
+            self.lanes.insert(source.clone(), Lane::new(0));
+        }
+        let last = header.part == header.part_last;
+        let body = if last {
+            Message::decode(delivery.body()).ok()
+        } else {
+            None
+        };
+        let whole = match body {
+            Some(Message::Lane(part)) if part.parts == [header.part] => Some(part),
+            _ => None,
+        };
+        let arrival = Arrival {
+            batch_id: header.batch_id,
+            previous: header.previous_batch_id.unwrap_or(0),
+            last,
+            whole: whole.is_some(),
+        };
+        let step = self
+            .lanes
+            .get(&source)
+            .map_or(Step::Spool, |lane| lane.arrive(arrival));
+        match (step, whole) {
+            (Step::Skip, _) => self.skip(&header, last).await?,
+            (Step::Apply, Some(part)) => return self.apply(delivery, &header, &part).await,
+            (Step::Apply, None) | (Step::Spool, _) => {
+                let mut conn = self.context.database.conn().await?;
+                self.spool.put(&mut conn, spool_part(&header, delivery)).await?;
+                if let Some(lane) = self.lanes.get_mut(&source) {
+                    lane.spooled(arrival);
+                }
+                self.tell_hole(&source);
+            }
+        }
+        self.acknowledge(delivery).await;
+        Ok(())
+    }
+
+    /// The batch was applied before; its status may have been lost.
+    async fn skip(&mut self, header: &PartHeader, last: bool) -> Result<(), RoundError> {
+        if !last {
+            return Ok(());
+        }
+        let mut conn = self.context.database.conn().await?;
+        let done = self
+            .ledger
+            .result(&mut conn, &header.source, header.batch_id, BatchStatus::Ok)
+            .await?;
+        if let Some(done) = done {
+            let now = now_ms();
+            let skipped = BatchResult {
+                status: BatchStatus::Skipped,
+                start_ms: now,
+                end_ms: now,
+                filter_ms: 0,
+                database_ms: 0,
+                hostname: self.context.hostname.clone(),
+                ..done.clone()
+            };
+            self.ledger.record(&mut conn, &header.source, &skipped).await?;
+            self.tell(&header.source, vec![done]).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies a batch straight from its message.
+    async fn apply(
+        &mut self,
+        delivery: &Delivery,
+        header: &PartHeader,
+        part: &LanePart,
+    ) -> Result<(), RoundError> {
+        let batch = BatchKey {
+            source: header.source.clone(),
+            batch_id: header.batch_id,
+            previous: header.previous_batch_id.unwrap_or(0),
+        };
+        let content = Content::Message(part, header.time_ms);
+        match load_patiently(&mut self.loader, &batch, &content, Some(delivery)).await {
+            Ok(result) => {
+                self.applied(&batch);
+                self.acknowledge(delivery).await;
+                self.tell(&batch.source, vec![result]).await
+            }
+            Err(LoadError::Failed(result)) => {
+                self.hold(&batch, &result, Some(spool_part(header, delivery)))
+                    .await?;
+                self.acknowledge(delivery).await;
+                self.tell(&batch.source, vec![*result]).await
+            }
+            Err(LoadError::Passing(err)) => Err(err.into()),
+            Err(LoadError::Overtaken | LoadError::Incomplete) => Err(RoundError::Overtaken),
+        }
+    }
+
+    /// Applies a batch that waited in the spool.
+    pub(crate) async fn load_spooled(&mut self, source: NodeId, batch_id: i64) -> Result<(), RoundError> {
+        let previous = self.lanes.get(&source).map_or(0, Lane::position);
+        let batch = BatchKey {
+            source,
+            batch_id,
+            previous,
+        };
+        match load_patiently(&mut self.loader, &batch, &Content::Spool, None).await {
+            Ok(result) => {
+                if self
+                    .lanes
+                    .get(&batch.source)
+                    .is_some_and(|lane| lane.hold().is_some())
+                {
+                    tracing::info!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "the held batch is applied");
+                }
+                self.applied(&batch);
+                self.tell(&batch.source, vec![result]).await
+            }
+            Err(LoadError::Failed(result)) => {
+                if self.hold(&batch, &result, None).await? {
+                    self.tell(&batch.source, vec![*result]).await?;
+                }
+                Ok(())
+            }
+            Err(LoadError::Incomplete) => {
+                if let Some(lane) = self.lanes.get_mut(&batch.source) {
+                    lane.incomplete(batch_id);
+                }
+                tracing::warn!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "a part of a batch is missing; the lane waits for it");
+                self.deliveries.reopen();
+                Ok(())
+            }
+            Err(LoadError::Passing(err)) => Err(err.into()),
+            Err(LoadError::Overtaken) => Err(RoundError::Overtaken),
+        }
+    }
+
+    fn applied(&mut self, batch: &BatchKey) {
+        if let Some(lane) = self.lanes.get_mut(&batch.source) {
+            lane.applied(batch.batch_id);
+        }
+        tracing::debug!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id = batch.batch_id, "batch applied");
+    }
+
+    /// Holds the lane at a batch that failed. Returns whether the failure is another than the last time.
+    async fn hold(
+        &mut self,
+        batch: &BatchKey,
+        result: &BatchResult,
+        part: Option<SpoolPart<'_>>,
+    ) -> Result<bool, RoundError> {
+        let before = self
+            .lanes
+            .get(&batch.source)
+            .and_then(Lane::hold)
+            .filter(|hold| hold.batch_id == batch.batch_id);
+        let attempts = before.map_or(0, |hold| hold.attempts);
+        let failure = result.failure.as_ref();
+        let message = failure.map_or_else(String::new, |failure| failure.message.clone());
+        let news = before.is_none_or(|hold| hold.message != message);
+        let pause = Backoff::pause_after(ATTEMPT_PAUSE, ATTEMPT_PAUSE_MAX, attempts);
+        let next_ms = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(0);
+
+        let mut tx = self.context.database.begin(TxKind::Write).await?;
+        if news {
+            self.ledger.record(&mut tx, &batch.source, result).await?;
+        }
+        if let Some(part) = part {
+            self.spool.put(&mut tx, part).await?;
+        }
+        self.ledger
+            .hold(&mut tx, &batch.source, batch.batch_id, attempts + 1, next_ms)
+            .await?;
+        tx.commit().await?;
+
+        if news {
+            tracing::error!(
+                node_id = %self.context.node,
+                source = %batch.source,
+                channel = %self.channel,
+                batch_id = batch.batch_id,
+                row_number = failure.map(|failure| failure.row_number),
+                sql_state = failure.map(|failure| failure.sql_state.as_str()),
+                sql_code = failure.map(|failure| failure.sql_code),
+                error = %message,
+                "batch failed; its lane is held, the batch is tried again"
+            );
+        }
+        if let Some(lane) = self.lanes.get_mut(&batch.source) {
+            lane.spooled(Arrival {
+                batch_id: batch.batch_id,
+                previous: batch.previous,
+                last: true,
+                whole: false,
+            });
+            lane.held(Hold {
+                batch_id: batch.batch_id,
+                attempts: attempts + 1,
+                next_attempt: Instant::now() + pause,
+                message,
+            });
+        }
+        Ok(news)
+    }
+
+    fn tell_hole(&mut self, source: &NodeId) {
+        let hole = self.lanes.get(source).and_then(Lane::hole);
+        let told = self.holes.get(source).copied();
+        match hole {
+            Some(missing) if told != Some(missing) => {
+                tracing::warn!(node_id = %self.context.node, source = %source, channel = %self.channel, batch_id = missing, "a batch of this lane is missing; what follows waits for it");
+                self.holes.insert(source.clone(), missing);
+            }
+            Some(_) => {}
+            None => {
+                self.holes.remove(source);
+            }
+        }
+    }
+
+    /// A lost acknowledgement brings the message again, and it is skipped then.
+    async fn acknowledge(&self, delivery: &Delivery) {
+        if let Err(err) = delivery.ack().await {
+            tracing::debug!(channel = %self.channel, error = %err, "acknowledgement is not confirmed");
+        }
+    }
+
+    async fn tell(&self, source: &NodeId, results: Vec<BatchResult>) -> Result<(), RoundError> {
+        let report = StatusReport {
+            source: source.clone(),
+            target: self.context.node.clone(),
+            channel: self.channel.clone(),
+            results,
+        };
+        self.context
+            .statuses
+            .send(report)
+            .await
+            .map_err(|_| RoundError::Stopped)
+    }
+}
+
+/// Loads a batch; deadlocks and the like are met by trying again, and the broker hears that work goes on.
+async fn load_patiently(
+    loader: &mut BatchLoader,
+    batch: &BatchKey,
+    content: &Content<'_>,
+    delivery: Option<&Delivery>,
+) -> Result<BatchResult, LoadError> {
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
+    loop {
+        let result = with_progress(loader.load(batch, content), delivery).await;
+        match result {
+            Err(LoadError::Passing(err)) if !err.connection_lost && backoff.attempts() < PASSING_ATTEMPTS => {
+                tracing::debug!(batch_id = batch.batch_id, error = %err, "batch is tried again at once");
+                tokio::time::sleep(backoff.next_pause()).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn with_progress<T>(work: impl Future<Output = T>, delivery: Option<&Delivery>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(PROGRESS, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => {
+                if let Some(delivery) = delivery
+                    && let Err(err) = delivery.progress().await
+                {
+                    tracing::debug!(error = %err, "sign of progress is not sent");
+                }
+            }
+        }
+    }
+}
+
+fn spool_part<'a>(header: &'a PartHeader, delivery: &'a Delivery) -> SpoolPart<'a> {
+    SpoolPart {
+        source: &header.source,
+        batch_id: header.batch_id,
+        previous: header.previous_batch_id.unwrap_or(0),
+        part: header.part,
+        part_last: header.part_last,
+        sent_ms: header.time_ms,
+        body: delivery.body(),
+    }
+}
