@@ -233,7 +233,10 @@ fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
             .map_err(|err| malformed(&err.to_string()))?,
         from: number("Sym-From")?,
         through: number("Sym-Through")?,
-        configuration_version: message.headers.get("Sym-Config").and_then(|value| value.as_str().parse().ok()),
+        configuration_version: message
+            .headers
+            .get("Sym-Config")
+            .and_then(|value| value.as_str().parse().ok()),
         revision: message.sequence,
     })
 }

@@ -1,7 +1,6 @@
-//! What the router writes: lanes, their tails, reports. And what it reads again: the parts of a batch.
+//! What the router writes: lanes, their tails, reports.
 
 use crate::bus::Bus;
-use crate::delivery::Delivery;
 use crate::error::BusError;
 use crate::header::PartHeader;
 use async_nats::HeaderMap;
@@ -149,39 +148,6 @@ impl Bus {
         let body = encode(&subject, &Message::Status(report.clone()))?;
         self.publish_until_stored(subject, headers, body).await;
         Ok(())
-    }
-
-    /// The part of `last`'s batch after the message at `sequence` (0: the batch's first part).
-    ///
-    /// Parts of a batch follow each other on their subject, with no other batch between them.
-    ///
-    /// # Errors
-    /// [`BusError::Unreachable`]; [`BusError::Refused`] when the stream no longer has it.
-    pub async fn captured_part(
-        &self,
-        last: &Delivery,
-        after_sequence: u64,
-    ) -> Result<(u64, PartHeader, Bytes), BusError> {
-        let stream = self
-            .jetstream
-            .get_stream_no_info(self.subjects.capture_stream())
-            .await
-            .map_err(|err| self.unreachable(err))?;
-        let subject = last.subject().to_owned();
-        match stream
-            .direct_get_next_for_subject(subject.as_str(), Some(after_sequence + 1))
-            .await
-        {
-            Ok(message) => {
-                let header = PartHeader::from_map(&subject, Some(&message.headers))?;
-                Ok((message.sequence, header, message.payload))
-            }
-            Err(err) if err.kind() == DirectGetErrorKind::NotFound => Err(BusError::refused(
-                format!("a part of the batch on {subject}"),
-                err,
-            )),
-            Err(err) => Err(self.unreachable(err)),
-        }
     }
 
     pub(crate) async fn publish_until_stored(&self, subject: String, headers: HeaderMap, body: Bytes) {

@@ -1,7 +1,7 @@
 //! The bus against a real nats-server.
 
 use std::time::Duration;
-use symstream_nats::{BatchType, Bus, BusError, LaneId, PARTITION_COUNT, PartHeader, Tail};
+use symstream_nats::{BatchType, Bus, BusError, Hold, LaneId, PARTITION_COUNT, PartHeader, Tail};
 use symstream_shared::db::ConnectOptions;
 use symstream_shared::engine::{Engine, NatsOptions, Settings};
 use symstream_shared::id::{ChannelId, EngineName, ExternalId, GroupId, NodeId};
@@ -149,40 +149,54 @@ async fn a_publisher_that_repeats_after_a_crash_adds_nothing_and_an_older_one_is
 }
 
 #[tokio::test]
-async fn the_parts_of_a_batch_can_be_read_again_from_its_last_one() {
+async fn captured_messages_can_be_read_again_in_order() {
     let Fixture { server: _server, bus } = fixture().await;
     let mut publisher = bus.captured(&source(), &channel());
-    for (batch_id, part, last) in [(1, 1, 1), (2, 1, 3), (2, 2, 3), (2, 3, 3)] {
-        let part_number = u8::try_from(part).expect("small");
+    for (batch_id, part, last) in [(1, 1, 1), (2, 1, 2), (2, 2, 2)] {
         publisher
-            .publish(&header(batch_id, part, last), vec![part_number])
+            .publish(&header(batch_id, part, last), vec![])
             .await
             .expect("publish");
     }
-    let mut tasks = tokio::task::JoinSet::new();
-    for partition in 0..PARTITION_COUNT {
-        let (mut deliveries, bus) = (bus.partition(partition), bus.clone());
-        tasks.spawn(async move {
-            loop {
-                let delivery = deliveries.next().await;
-                let header = delivery.header().expect("header");
-                if header.batch_id == 2 && header.part == header.part_last {
-                    let (sequence, first, body) = bus
-                        .captured_part(&delivery, delivery.sequence - 3)
-                        .await
-                        .expect("first part");
-                    assert_eq!((first.part, body.as_ref()), (1, [1_u8].as_slice()));
-                    let (_, second, _) = bus.captured_part(&delivery, sequence).await.expect("second part");
-                    return second.part;
-                }
-                delivery.ack().await.expect("ack");
-            }
-        });
-    }
-    let part = tokio::time::timeout(PATIENCE, tasks.join_next())
+    let mut read = Vec::new();
+    let mut from = 0;
+    while let Some(message) = bus
+        .captured_next(&source(), &channel(), from)
         .await
-        .expect("in time");
-    assert_eq!(part.expect("task").expect("no panic"), 2);
+        .expect("stream")
+    {
+        read.push((message.header.batch_id, message.header.part));
+        from = message.sequence + 1;
+    }
+    assert_eq!(read, [(1, 1), (2, 1), (2, 2)]);
+}
+
+#[tokio::test]
+async fn a_mark_is_written_over_the_version_that_was_read_only() {
+    let Fixture { server: _server, bus } = fixture().await;
+    assert!(bus.holds().await.expect("marks").is_empty());
+    let none = bus.hold(&source(), &channel()).await.expect("mark");
+    assert!(!none.is_active());
+    let mark = Hold {
+        from: 5,
+        through: 7,
+        configuration_version: Some(3),
+        ..none.clone()
+    };
+    let revision = bus.set_hold(&mark).await.expect("first");
+    let late = bus.set_hold(&Hold { through: 9, ..none }).await;
+    assert!(matches!(late, Err(BusError::Fenced { .. })), "{late:?}");
+    let stored = Hold { revision, ..mark };
+    assert_eq!(bus.hold(&source(), &channel()).await.expect("mark"), stored);
+    assert_eq!(bus.holds().await.expect("marks"), [stored.clone()]);
+
+    let done = Hold {
+        from: 8,
+        configuration_version: None,
+        ..stored
+    };
+    bus.set_hold(&done).await.expect("done");
+    assert!(bus.holds().await.expect("marks").is_empty());
 }
 
 #[tokio::test]
