@@ -6,6 +6,8 @@ use symstream_shared::engine::Engine;
 use symstream_shared::id::{ExternalId, GroupId};
 use symstream_shared::wire::{Configuration, RegistrationReply, RegistrationRequest};
 use symstream_tests::eventually::eventually;
+use symstream_tests::folder::Folder;
+use symstream_tests::server::{MariaDb, PostgresServer};
 
 fn request(external_id: &str, password: &str) -> RegistrationRequest {
     RegistrationRequest {
@@ -102,22 +104,75 @@ async fn an_open_registration_admits_one_node_once_and_the_others_never() {
     second.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_one_of_several_nodes_that_ask_at_once_is_admitted() {
-    let (world, first) = World::with_router().await;
-    let second = world.start();
+/// Two routers, eight nodes that ask for the same open registration at once, and an edit meanwhile.
+async fn admits_only_one(world: World) {
+    let routers = [world.start(), world.start()];
+    world.version().await;
     open(&world, "7").await;
     let requests: Vec<_> = (0..8)
         .map(|number| request("7", &format!("secret{number}")))
         .collect();
-    let replies = futures_util::future::join_all(requests.iter().map(|request| ask(&world, request))).await;
+    let (replies, ()) = tokio::join!(
+        futures_util::future::join_all(requests.iter().map(|request| ask(&world, request))),
+        world
+            .database
+            .run("update sym_channel set max_batch_size = 7 where channel_id = 'c0'"),
+    );
     let granted = replies
         .iter()
         .filter(|reply| matches!(reply, RegistrationReply::Granted { .. }))
         .count();
     assert_eq!(granted, 1, "{replies:?}");
-    first.stop().await;
-    second.stop().await;
+    // What is published in the end is what the tables say, under the version that they say.
+    let state = "select state_value from sym_state where state_key = 'config_version'";
+    eventually(PATIENCE, "the edit", || async {
+        let stored = world
+            .bus
+            .latest_configuration(world.server())
+            .await
+            .map_err(|err| err.to_string())?;
+        let stored = stored.ok_or("none")?;
+        let version = world
+            .database
+            .database()
+            .query(state, &[])
+            .await
+            .map_err(|err| err.to_string())?[0]
+            .int(0)
+            .map_err(|err| err.to_string())?;
+        let config = symstream_shared::model::Config::from_wire(&stored).map_err(|err| err.to_string())?;
+        let is_edited = config
+            .channels
+            .values()
+            .any(|channel| channel.max_batch_size == 7);
+        let is_registered = config.registered.iter().any(|node| node.as_str() == "n7");
+        if stored.version == version && is_edited && is_registered {
+            Ok(())
+        } else {
+            Err(format!("version {} of {version}", stored.version))
+        }
+    })
+    .await;
+    for router in routers {
+        router.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_several_nodes_that_ask_at_once_is_admitted_on_sqlite() {
+    admits_only_one(World::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_several_nodes_that_ask_at_once_is_admitted_on_postgresql() {
+    let server = PostgresServer::start().await;
+    admits_only_one(World::on(server.create_database("cloud").await, Folder::new()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_several_nodes_that_ask_at_once_is_admitted_on_mariadb() {
+    let server = MariaDb::start().await;
+    admits_only_one(World::on(server.create_database("cloud").await, Folder::new()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

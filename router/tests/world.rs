@@ -73,9 +73,14 @@ pub fn channel(id: &str) -> ChannelId {
 impl World {
     /// Makes the world; no router runs yet.
     pub async fn new() -> Self {
-        let nats = NatsServer::start().await;
         let folder = Folder::new();
         let database = TestDatabase::sqlite(&folder, "cloud");
+        Self::on(database, folder).await
+    }
+
+    /// The same with the registration server's tables in this database.
+    pub async fn on(database: TestDatabase, folder: Folder) -> Self {
+        let nats = NatsServer::start().await;
         let file = EngineFile::new("cloud", "cloud", database.url(), &nats.url());
         let engines = Engines::new(&folder);
         engines.write(&file);
