@@ -55,7 +55,7 @@ impl Asker<'_> {
             for rule in rules.iter().filter(|rule| rule.kind.asks_database()) {
                 let changes: Vec<(u32, &Change)> = (0_u32..)
                     .zip(&rows.changes)
-                    .filter(|(_, change)| change.table == index && rule.applies_to(change.operation))
+                    .filter(|(_, change)| change.table == index && self.concerns(rule, change))
                     .collect();
                 if changes.is_empty() {
                     continue;
@@ -77,6 +77,12 @@ impl Asker<'_> {
             .into_iter()
             .map(|(rule, answers)| answers.finish(rule))
             .collect())
+    }
+
+    /// Whether the router will ask the rule about the change: an initial load brings rows to the nodes that they
+    /// are for, also where the rule is not for inserts.
+    fn concerns(&self, rule: &Rule, change: &Change) -> bool {
+        self.since.is_none() || rule.applies_to(change.operation)
     }
 
     /// For each change the external ids that the lookup table has for the key before and after it.
