@@ -18,7 +18,7 @@ pub struct EngineArgs {
     pub engines_dir: Option<PathBuf>,
 }
 
-/// An engine with the way to its database; connects when the first statement is run.
+/// An engine with the way to its database.
 #[derive(Debug)]
 pub struct EngineContext {
     /// The engine.
@@ -72,6 +72,8 @@ fn only_engine(dir: &Path) -> Result<Engine, Failure> {
 }
 
 impl EngineContext {
+    /// The engine with its pool and its tables' names; nothing is connected yet.
+    ///
     /// # Errors
     /// [`Failure::Usage`] when the database's address or the table prefix is not valid.
     pub fn new(engine: Engine) -> Result<Self, Failure> {
