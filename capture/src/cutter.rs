@@ -1,7 +1,7 @@
 //! Cutting what a reading found into batches.
 
 use crate::data_runs::DataRuns;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use symstream_shared::id::ChannelId;
 
 /// How large a batch of a channel is that the configuration does not know (the column's own default).
@@ -30,16 +30,18 @@ pub(crate) struct Cut {
     pub count: u64,
 }
 
-/// Takes the rows of one reading in apply order, channel by channel, and closes a batch at the first end of a
+/// Takes the rows of one reading, those of each channel in apply order, and closes a batch at the first end of a
 /// transaction at which it has reached its channel's `max_batch_size`.
 pub(crate) struct Cutter {
     sizes: HashMap<ChannelId, u64>,
     cuts: Vec<Cut>,
-    open: Option<Open>,
+    open: BTreeMap<ChannelId, Open>,
 }
 
+#[derive(Default)]
 struct Open {
-    cut: Cut,
+    runs: DataRuns,
+    count: u64,
     /// The highest last row of all transactions that the batch has a row of: none is cut once it is reached.
     transactions_last: i64,
 }
@@ -50,44 +52,40 @@ impl Cutter {
         Self {
             sizes,
             cuts: Vec::new(),
-            open: None,
+            open: BTreeMap::new(),
         }
     }
 
     /// Takes the next row.
     pub(crate) fn push(&mut self, row: CapturedId) {
-        let mut open = match self.open.take() {
-            Some(open) if open.cut.channel == row.channel => open,
-            other => {
-                self.cuts.extend(other.map(|open| open.cut));
-                Open {
-                    cut: Cut {
-                        channel: row.channel.clone(),
-                        runs: DataRuns::default(),
-                        count: 0,
-                    },
-                    transactions_last: row.transaction_last,
-                }
-            }
-        };
-        open.cut.runs.push(row.data_id);
-        open.cut.count += 1;
-        open.transactions_last = open.transactions_last.max(row.transaction_last);
         let size = self
             .sizes
             .get(&row.channel)
             .copied()
             .unwrap_or(BATCH_SIZE_DEFAULT);
-        if open.cut.count >= size && open.transactions_last <= row.data_id {
-            self.cuts.push(open.cut);
+        let mut open = self.open.remove(&row.channel).unwrap_or_default();
+        open.runs.push(row.data_id);
+        open.count += 1;
+        open.transactions_last = open.transactions_last.max(row.transaction_last);
+        if open.count >= size && open.transactions_last <= row.data_id {
+            self.cuts.push(Cut {
+                channel: row.channel,
+                runs: open.runs,
+                count: open.count,
+            });
         } else {
-            self.open = Some(open);
+            self.open.insert(row.channel, open);
         }
     }
 
-    /// The batches, in order.
+    /// The batches; those of a channel in order.
     pub(crate) fn finish(mut self) -> Vec<Cut> {
-        self.cuts.extend(self.open.map(|open| open.cut));
+        let rest = self.open.into_iter();
+        self.cuts.extend(rest.map(|(channel, open)| Cut {
+            channel,
+            runs: open.runs,
+            count: open.count,
+        }));
         self.cuts
     }
 }
@@ -165,8 +163,8 @@ mod tests {
     #[test]
     fn channels_have_their_own_batches() {
         assert_eq!(
-            cut(2, &[("a", 1, 1), ("b", 2, 2), ("b", 3, 3), ("b", 4, 4)]),
-            batches(&[("a", "1"), ("b", "2-3"), ("b", "4")])
+            cut(2, &[("a", 1, 1), ("b", 2, 2), ("b", 4, 4), ("b", 5, 5), ("a", 3, 3), ("a", 6, 6)]),
+            batches(&[("b", "2,4"), ("a", "1,3"), ("a", "6"), ("b", "5")])
         );
     }
 }

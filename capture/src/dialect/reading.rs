@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
-use symstream_shared::db::{Database, DatabaseKind, DbError, Param, Row, Sql};
+use symstream_shared::db::{Database, DatabaseKind, DbError, Param, Sql};
 use symstream_shared::id::ChannelId;
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
@@ -21,7 +21,7 @@ pub(crate) trait ChangeReader: Send {
     /// Returns when there may be something to read. May be dropped.
     fn wait(&mut self) -> BoxFuture<'_, Result<(), DbError>>;
 
-    /// Hands over all rows behind `before` that are committed, channel by channel, in apply order. Returns the
+    /// Hands over all rows behind `before` that are committed, those of each channel in apply order. Returns the
     /// new position; `None` when the old one stays.
     fn read<'a>(
         &'a mut self,
@@ -44,12 +44,17 @@ pub(crate) fn change_reader(database: &Database, tables: &Tables) -> Box<dyn Cha
     }
 }
 
-/// A row of a reading: `data_id`, `channel_id`, the transaction's last `data_id`.
-pub(super) fn captured_id(row: &Row) -> Result<CapturedId, DbError> {
+/// A row of a reading.
+pub(super) fn captured_id(
+    data_id: i64,
+    channel: String,
+    transaction_last: i64,
+) -> Result<CapturedId, DbError> {
+    let channel = ChannelId::new(channel).map_err(|err| DbError::unexpected(err.to_string()))?;
     Ok(CapturedId {
-        data_id: row.int(0)?,
-        channel: ChannelId::new(row.text(1)?).map_err(|err| DbError::unexpected(err.to_string()))?,
-        transaction_last: row.int(2)?,
+        data_id,
+        channel,
+        transaction_last,
     })
 }
 

@@ -101,6 +101,10 @@ fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     }
 }
 
+/// Above this length a text with quotes in it is written as hexadecimal digits: MariaDB moves the rest of the text
+/// at each replacement, which takes minutes for some megabytes.
+const REPLACE_CHARACTERS_MAX: i64 = 4096;
+
 /// A row of the table aliased `row` as the triggers write it.
 pub(crate) fn selected_row(row: &str, columns: &[&ColumnDef]) -> String {
     csv(row, columns)
@@ -128,6 +132,17 @@ fn field(row: &str, column: &ColumnDef) -> String {
             )
         }
         LogicalType::Bytes => format!("ifnull(concat('\"', lower(hex({value})), '\"'), '')"),
-        _ => format!("ifnull(concat('\"', replace(convert({value} using utf8mb4), '\"', '\"\"'), '\"'), '')"),
+        _ => {
+            let text = format!("convert({value} using utf8mb4)");
+            let quoted = format!("ifnull(concat('\"', replace({text}, '\"', '\"\"'), '\"'), '')");
+            if column.length.is_none_or(|length| length > REPLACE_CHARACTERS_MAX) {
+                let (length, quote) = (format!("length({value})"), format!("instr({value}, '\"')"));
+                format!(
+                    "if({length} > {REPLACE_CHARACTERS_MAX} and {quote} > 0, lower(hex({text})), {quoted})"
+                )
+            } else {
+                quoted
+            }
+        }
     }
 }

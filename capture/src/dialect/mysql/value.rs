@@ -8,10 +8,17 @@ use symstream_shared::logical::LogicalType;
 
 /// One captured field as a cell.
 pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
+    let bare = matches!(field, Field::Bare(_));
     let Some(text) = field.into_text() else {
         return Ok(Cell::Null);
     };
     match logical {
+        // A long text with quotes in it: all others stand in quotes.
+        LogicalType::Text | LogicalType::Json | LogicalType::Enum | LogicalType::Other if bare => {
+            String::from_utf8(hex(&text)?)
+                .map(Cell::Text)
+                .map_err(|_| ValueError("no UTF-8"))
+        }
         LogicalType::Bytes => hex(&text).map(Cell::Bytes),
         LogicalType::Int => integer(&text).map(Cell::Text),
         LogicalType::Float32 => single(&text).map(Cell::Text),

@@ -101,13 +101,13 @@ impl ChangeReader for Reader {
                 "select data_id, channel_id, transaction_last from (\
                    select data_id, channel_id, max(data_id) over (partition by channel_id, xact_id) as transaction_last \
                    from {} where {condition}) as new \
-                 order by channel_id, transaction_last, data_id",
+                 order by transaction_last, data_id",
                 self.tables.name("data")
             );
             let mut any = false;
             tx.query_each(&statement, &params, &mut |row| {
                 any = true;
-                each(captured_id(&row)?);
+                each(captured_id(row.int(0)?, row.text(1)?, row.int(2)?)?);
                 Ok(())
             })
             .await?;

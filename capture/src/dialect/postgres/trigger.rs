@@ -60,14 +60,24 @@ pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {
 /// What removes a trigger of ours together with its function.
 pub(crate) fn drop(schema: Option<&str>, table: &str, name: &str) -> String {
     let table = KIND.quote_table(schema, table);
-    format!(
-        "do $symstream$ declare called regprocedure; begin select tgfoid into called from pg_trigger \
+    let block = format!(
+        " declare called regprocedure; begin select tgfoid into called from pg_trigger \
          where tgrelid = to_regclass({}) and tgname = {}; if found then drop trigger {} on {table}; \
-         execute format('drop function %s', called); end if; end $symstream$",
+         execute format('drop function %s', called); end if; end ",
         KIND.literal(&table),
         KIND.literal(name),
         KIND.quote(name)
-    )
+    );
+    format!("do {}", dollar_quoted(&block))
+}
+
+/// A text as a literal that its own quotes can not end, whatever names are in it.
+fn dollar_quoted(text: &str) -> String {
+    let mut tag = "$symstream$".to_owned();
+    while text.contains(&tag) {
+        tag.insert(tag.len() - 1, '_');
+    }
+    format!("{tag}{text}{tag}")
 }
 
 /// Whether a statement trigger would capture too late, or not everything.
@@ -479,13 +489,16 @@ impl Parts {
             .collect();
         let create = format!(
             "create or replace function {function}() returns trigger language plpgsql security definer\n\
-             set search_path = {path}\n{settings}as $symstream$\n#variable_conflict use_column\n-- {mark}\n<<capture>>\n\
-             declare\n  origin text := nullif(current_setting('symstream.source_node', true), '');\n{variables}\
-             begin\n{body}end $symstream$",
+             set search_path = {path}\n{settings}as {text}",
             function = self.function,
-            mark = spec.mark.text(spec.tables),
-            variables = self.variables,
-            body = self.body,
+            text = dollar_quoted(&format!(
+                "\n#variable_conflict use_column\n-- {mark}\n<<capture>>\ndeclare\n  \
+                 origin text := nullif(current_setting('symstream.source_node', true), '');\n{variables}\
+                 begin\n{body}end ",
+                mark = spec.mark.text(spec.tables),
+                variables = self.variables,
+                body = self.body,
+            )),
         );
         let attach = format!(
             "create or replace trigger {} {} execute function {}()",

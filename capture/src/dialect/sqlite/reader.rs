@@ -99,12 +99,12 @@ impl ChangeReader for Reader {
                 }
             };
             let statement = format!(
-                "select data_id, channel_id, {transaction_last} from {} where data_id > ? order by channel_id, data_id",
+                "select data_id, channel_id, {transaction_last} from {} where data_id > ? order by data_id",
                 self.tables.name("data")
             );
             let mut highest = last;
             tx.query_each(&statement, &[last.into()], &mut |row| {
-                let row = captured_id(&row)?;
+                let row = captured_id(row.int(0)?, row.text(1)?, row.int(2)?)?;
                 highest = highest.max(row.data_id);
                 each(row);
                 Ok(())
