@@ -132,6 +132,20 @@ pub(crate) async fn channels_to_publish(sql: &mut dyn Sql, tables: &Tables) -> R
         .collect()
 }
 
+/// How many batches of changes that were cut since `since_ms` have no report yet, counted up to `limit`.
+pub(crate) async fn on_the_way(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    since_ms: i64,
+    limit: usize,
+) -> Result<usize, Error> {
+    let statement = format!(
+        "select 1 from {} where routed = 0 and batch_type = 'EV' and create_time >= ? limit {limit}",
+        tables.name("capture_batch")
+    );
+    Ok(sql.query(&statement, &[Param::Time(since_ms)]).await?.len())
+}
+
 /// The next batches of changes of `channel` behind `after` that have no report, at most `limit`.
 pub(crate) async fn next(
     sql: &mut dyn Sql,

@@ -17,6 +17,14 @@ use tokio::sync::watch;
 /// How long a change of `sym_channel.max_batch_size` may take to be noticed.
 const SIZES_FOR: Duration = Duration::from_secs(1);
 
+/// Batches that may be on their way to the routers before reading waits for them: so many small transactions become
+/// one batch as soon as batches are cut faster than they are routed.
+const BATCHES_ON_THE_WAY: usize = 4;
+/// The longest that reading waits for them. Batches older than this are stuck, and hold up nobody.
+const GATHERING_MAX: Duration = Duration::from_millis(1000);
+/// How often it is seen whether they were routed.
+const GATHERING_LOOK: Duration = Duration::from_millis(5);
+
 /// Reads for ever. `cut` changes when there are new batches to publish. May be dropped: a reading that was not
 /// committed is made again.
 pub(crate) async fn run(source: Source, cut: Arc<watch::Sender<u64>>) -> Result<Infallible, Error> {
@@ -28,9 +36,27 @@ pub(crate) async fn run(source: Source, cut: Arc<watch::Sender<u64>>) -> Result<
     };
     loop {
         reader.changes.wait().await?;
+        gather(&reader.source).await?;
         if reader.read_once().await? {
             cut.send_modify(|count| *count += 1);
         }
+    }
+}
+
+/// Waits while the batches cut last are still on their way, but not long: what is captured meanwhile becomes
+/// part of the next reading.
+async fn gather(source: &Source) -> Result<(), Error> {
+    let started = Instant::now();
+    loop {
+        let since_ms = now_ms() - i64::try_from(GATHERING_MAX.as_millis()).unwrap_or(0);
+        let mut conn = source.database.conn().await?;
+        let on_the_way =
+            batch_store::on_the_way(&mut conn, &source.tables, since_ms, BATCHES_ON_THE_WAY).await?;
+        drop(conn);
+        if on_the_way < BATCHES_ON_THE_WAY || started.elapsed() >= GATHERING_MAX {
+            return Ok(());
+        }
+        tokio::time::sleep(GATHERING_LOOK).await;
     }
 }
 

@@ -61,17 +61,18 @@ async fn add_events(
 ) -> Result<(), Error> {
     let event = tables.name("data_event");
     for piece in DataRuns::from(ranges).pieces(EVENTS_MAX, RUNS_MAX) {
-        let (condition, params) = piece.condition("d.data_id");
+        let (condition, ids) = piece.condition("d.data_id");
         let statement = format!(
             "insert into {event} (data_id, node_id, channel_id, transaction_id, batch_id, batched) \
-             select d.data_id, {node}, d.channel_id, d.transaction_id, {batch_id}, '{batched}' from {data} d \
+             select d.data_id, ?, d.channel_id, d.transaction_id, ?, '{batched}' from {data} d \
              where ({condition}) and not exists \
-             (select 1 from {event} e where e.data_id = d.data_id and e.node_id = {node})",
-            node = tx.kind().literal(node),
-            batch_id = batch_id.map_or_else(|| "null".to_owned(), |batch_id| batch_id.to_string()),
+             (select 1 from {event} e where e.data_id = d.data_id and e.node_id = ?)",
             batched = if batch_id.is_some() { 1 } else { 0 },
             data = tables.name("data"),
         );
+        let mut params = vec![node.into(), batch_id.into()];
+        params.extend(ids);
+        params.push(node.into());
         tx.execute(&statement, &params).await?;
     }
     Ok(())

@@ -63,7 +63,8 @@ pub(crate) fn drop(schema: Option<&str>, table: &str, name: &str) -> String {
     let block = format!(
         " declare called regprocedure; begin select tgfoid into called from pg_trigger \
          where tgrelid = to_regclass({}) and tgname = {}; if found then drop trigger {} on {table}; \
-         execute format('drop function %s', called); end if; end ",
+         if not exists (select from pg_trigger where tgfoid = called) then \
+         execute format('drop function %s', called); end if; end if; end ",
         KIND.literal(&table),
         KIND.literal(name),
         KIND.quote(name)
@@ -198,23 +199,23 @@ struct Image {
 }
 
 const NEW: Image = Image {
-    whole: "new",
-    all: "new.*",
-};
-const OLD: Image = Image {
-    whole: "old",
-    all: "old.*",
-};
-// A field of a whole row (`(image).name`) would be looked for in the wrong place once a column was dropped, so the
-// columns stand beside it.
-const NEW_OF_UPDATE: Image = Image {
     whole: "new.\"symstream image\"",
     all: "new.*",
 };
-const OLD_OF_UPDATE: Image = Image {
+const OLD: Image = Image {
     whole: "old.\"symstream image\"",
     all: "old.*",
 };
+
+/// Rows of a table under an alias, and beside their columns each row as one value. The columns are not taken from that
+/// value, because a field of it is looked for in the wrong place once a column was dropped; and the alias is no name
+/// for it, because the table may have a column of that name.
+fn images(table: &str, alias: &str, more: &str) -> String {
+    format!(
+        "(select {more}\"symstream row\" as \"symstream image\", \"symstream row\".* \
+         from {table} as \"symstream row\") as {alias}"
+    )
+}
 
 fn insert_into(spec: &TriggerSpec<'_>) -> String {
     format!(
@@ -259,7 +260,10 @@ fn statement(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
             };
             (
                 "new table as new_rows",
-                format!("select {values}\n  from new_rows as new{missing}{filter}"),
+                format!(
+                    "select {values}\n  from {}{missing}{filter}",
+                    images("new_rows", "new", "")
+                ),
             )
         }
         Event::Delete => {
@@ -274,32 +278,23 @@ fn statement(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
             let missing = missing(spec);
             (
                 "old table as old_rows",
-                format!("select {values}\n  from old_rows as old{missing}{filter}"),
+                format!(
+                    "select {values}\n  from {}{missing}{filter}",
+                    images("old_rows", "old", "")
+                ),
             )
         }
         Event::Update => {
-            let (new, old) = (row_text(spec, &NEW_OF_UPDATE), row_text(spec, &OLD_OF_UPDATE));
-            let values = values(
-                spec,
-                event,
-                &new,
-                &old,
-                &named(OLD_OF_UPDATE.all, &spec.key),
-                &history,
-            );
+            let (new, old) = (row_text(spec, &NEW), row_text(spec, &OLD));
+            let values = values(spec, event, &new, &old, &named(OLD.all, &spec.key), &history);
             // Both transition tables are filled row by row, so equal places are the same row, whatever became of
             // its key.
-            let numbered = |alias: &str| {
-                format!(
-                    "(select row_number() over () as \"symstream place\", {alias} as \"symstream image\", {alias}.* \
-                     from {alias}_rows as {alias}) as {alias}"
-                )
-            };
+            let place = "row_number() over () as \"symstream place\", ";
             let select = format!(
                 "select {values}\n  from {} join {} using (\"symstream place\"){}{filter}\n  \
                  order by old.\"symstream place\"",
-                numbered("old"),
-                numbered("new"),
+                images("old_rows", "old", place),
+                images("new_rows", "new", place),
                 missing(spec)
             );
             ("old table as old_rows new table as new_rows", select)
@@ -408,8 +403,10 @@ fn truncate(spec: &TriggerSpec<'_>) -> RenderedTrigger {
         .map(|sql| format!(" where ({sql})"))
         .unwrap_or_default();
     let history = history(spec, &shape(spec));
+    // A table's own rows; those of its partitions count as its own.
+    let only = if spec.survey.is_partitioned { "" } else { "only " };
     let body = format!(
-        "{guard}  {insert}\n  select {values}\n  from {only}{table} as old{missing}{filter};\n  \
+        "{guard}  {insert}\n  select {values}\n  from {rows}{missing}{filter};\n  \
          if found then {notify} end if;\n  return null;\n",
         guard = guard(spec),
         insert = insert_into(spec),
@@ -421,8 +418,7 @@ fn truncate(spec: &TriggerSpec<'_>) -> RenderedTrigger {
             &named(OLD.all, &spec.key),
             &history
         ),
-        only = if spec.survey.is_partitioned { "" } else { "only " },
-        table = spec.table_name(),
+        rows = images(&format!("{only}{}", spec.table_name()), "old", ""),
         missing = missing(spec),
         notify = notify(spec),
     );
