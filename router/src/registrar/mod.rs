@@ -16,6 +16,9 @@ use symstream_shared::retry::{Backoff, Disposition};
 use symstream_shared::schema::{self, Tables};
 use tokio_util::sync::CancellationToken;
 
+/// After how long it says that it waits for the database.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the registrar's loops work with.
 #[derive(Clone)]
 pub(crate) struct Registrar {
@@ -42,22 +45,13 @@ impl Registrar {
             tables,
             engine: engine.clone(),
         };
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        loop {
-            match registrar.prepare().await {
-                Ok(()) => return Ok(Some(registrar)),
-                Err(err) if err.disposition == Disposition::Retry => {
-                    if backoff.attempts() == 0 {
-                        tracing::warn!(error = %err, "waiting for the registration server's database");
-                    }
-                }
-                Err(err) => return Err(err.into()),
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(backoff.next_pause()) => {}
-            }
-        }
+        let prepared = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(None),
+            prepared = registrar.prepare_patiently() => prepared,
+        };
+        prepared?;
+        Ok(Some(registrar))
     }
 
     /// Publishes the configuration until asked to stop.
@@ -74,6 +68,35 @@ impl Registrar {
     /// [`Error::Database`] when the database refuses the login.
     pub(crate) async fn answer_registrations(self, shutdown: CancellationToken) -> Result<(), Error> {
         registration::run(self, shutdown).await
+    }
+
+    /// Makes the tables and the server's own identity, however long the database is away.
+    async fn prepare_patiently(&self) -> Result<(), DbError> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        let mut is_told = false;
+        loop {
+            let attempt = self.prepare();
+            tokio::pin!(attempt);
+            let done = tokio::select! {
+                biased;
+                done = &mut attempt => done,
+                () = &mut patience, if !is_told => {
+                    is_told = true;
+                    let database = self.database.address();
+                    tracing::warn!(database, "waiting for the registration server's database");
+                    attempt.await
+                }
+            };
+            match done {
+                Err(err) if err.disposition == Disposition::Retry => {
+                    tracing::debug!(error = %err, "the database is not there yet");
+                    tokio::time::sleep(backoff.next_pause()).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn prepare(&self) -> Result<(), DbError> {
