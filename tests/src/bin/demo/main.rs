@@ -183,7 +183,8 @@ async fn rows_travel(clinic: &Clinic) {
 
 async fn location_goes_away(clinic: &mut Clinic) {
     heading("4. Location 2 is cut off for a while; everybody goes on working");
-    command(&format!("kill $(pidof sym)   # the one of {}", name(LOCALS[1])));
+    let process = clinic.locals[1].processes[0].id();
+    command(&format!("kill -TERM {process}   # sym of {}", name(LOCALS[1])));
     clinic.locals[1].stop().await;
 
     let cloud_trace = Trace::begin(&clinic.cloud).await;

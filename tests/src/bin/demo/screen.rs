@@ -2,6 +2,9 @@
 
 use std::io::IsTerminal;
 
+/// Columns for a change; what is longer is cut.
+const CHANGE_WIDTH: usize = 44;
+
 fn styled(code: &str, text: &str) -> String {
     if std::io::stdout().is_terminal() {
         format!("\x1b[{code}m{text}\x1b[0m")
@@ -42,5 +45,11 @@ pub fn step(text: &str) {
 
 /// A row of a table of changes.
 pub fn row(columns: [&str; 3]) {
-    println!("     {:<52} {:<24} {}", columns[0], columns[1], columns[2]);
+    let [change, target, reason] = columns;
+    let change: String = if change.chars().count() > CHANGE_WIDTH {
+        change.chars().take(CHANGE_WIDTH - 1).chain(['…']).collect()
+    } else {
+        change.to_owned()
+    };
+    println!("     {change:<CHANGE_WIDTH$}  {target:<28} {reason}");
 }
