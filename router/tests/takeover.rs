@@ -4,6 +4,7 @@ use crate::world::{PATIENCE, World, channel, next_report, node};
 use std::collections::HashSet;
 use std::time::Duration;
 use symstream_nats::{LaneId, Tail};
+use symstream_tests::eventually::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_done_again_keeps_the_predecessors_it_was_given() {
@@ -46,8 +47,16 @@ async fn a_batch_that_is_done_again_keeps_the_predecessors_it_was_given() {
             );
             delivery.ack().await.expect("acknowledge");
         }
-        let tail = world.bus.tail(&lane(target)).await.expect("tail");
-        assert_eq!((tail.batch_id, tail.previous_batch_id), (8, 7));
+        // The tail follows what stands in the lane.
+        eventually(PATIENCE, "the tail", || async {
+            let tail = world.bus.tail(&lane(target)).await.expect("tail");
+            if (tail.batch_id, tail.previous_batch_id) == (8, 7) {
+                Ok(())
+            } else {
+                Err(format!("{tail:?}"))
+            }
+        })
+        .await;
     }
     router.stop().await;
 }
