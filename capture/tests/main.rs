@@ -1,5 +1,7 @@
 //! Claims of this crate that need a database.
 
+mod common_triggers;
+mod postgres_triggers;
 mod source;
-mod triggers;
+mod sync;
 mod values;

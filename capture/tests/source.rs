@@ -3,11 +3,38 @@
 use symstream_capture::decode::HistCache;
 use symstream_capture::sync_triggers::{SyncReport, sync_triggers};
 use symstream_shared::cell::Cell;
-use symstream_shared::db::DbError;
+use symstream_shared::db::{DatabaseKind, DbError};
 use symstream_shared::id::GroupId;
 use symstream_shared::model::{Config, local_configuration};
 use symstream_shared::schema::{self, Tables};
 use symstream_tests::database::TestDatabase;
+use symstream_tests::folder::Folder;
+use symstream_tests::server::{MariaDb, PostgresServer};
+
+/// A server of one kind; SQLite has a folder instead.
+pub enum Server {
+    Postgres(PostgresServer),
+    Mysql(MariaDb),
+    Sqlite(Folder),
+}
+
+impl Server {
+    pub async fn start(kind: DatabaseKind) -> Self {
+        match kind {
+            DatabaseKind::Postgres => Self::Postgres(PostgresServer::start().await),
+            DatabaseKind::Mysql => Self::Mysql(MariaDb::start().await),
+            DatabaseKind::Sqlite => Self::Sqlite(Folder::new()),
+        }
+    }
+
+    pub async fn create_database(&self, name: &str) -> TestDatabase {
+        match self {
+            Self::Postgres(server) => server.create_database(name).await,
+            Self::Mysql(server) => server.create_database(name).await,
+            Self::Sqlite(folder) => TestDatabase::sqlite(folder, name),
+        }
+    }
+}
 
 /// The database and its configuration.
 pub struct Source {

@@ -46,6 +46,20 @@ pub(crate) fn drop(kind: DatabaseKind, schema: Option<&str>, table: &str, name: 
     }
 }
 
+/// The statements of a build, so that nobody writes the table while its triggers are between the old and the new.
+/// `replaces_others`: triggers of other names go.
+pub(crate) fn in_one_step(
+    spec: &TriggerSpec<'_>,
+    statements: Vec<String>,
+    replaces_others: bool,
+) -> Vec<String> {
+    match spec.kind {
+        DatabaseKind::Mysql => mysql::trigger::in_one_step(spec, statements, replaces_others),
+        // One transaction.
+        DatabaseKind::Postgres | DatabaseKind::Sqlite => statements,
+    }
+}
+
 /// Statements that keep a session from waiting for the application, and the application from waiting behind it.
 pub(crate) fn patience(kind: DatabaseKind) -> Option<&'static str> {
     match kind {

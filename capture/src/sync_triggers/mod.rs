@@ -176,6 +176,7 @@ async fn sync_one(
             .iter()
             .map(|name| capturing::drop(spec.kind, table.schema.as_deref(), &table.name, name)),
     );
+    let statements = capturing::in_one_step(&spec, statements, !leftovers.is_empty());
     if !dry_run {
         check_expressions(db, &spec).await?;
         install(db, &spec, &triggers, &statements, reason).await?;
@@ -294,26 +295,19 @@ fn reason(
         || active.table_shape != Some(spec.survey.shape)
     {
         Some(BuildReason::SchemaChanged)
-    } else if triggers.iter().any(|trigger| !trigger.is_attached(spec.survey)) {
-        // A trigger that was not wanted until now is missing too, but then the build is another.
-        let was_wanted =
-            |trigger: &RenderedTrigger| trigger.is_installed(spec.survey, spec.tables, spec.mark);
-        let build_changed = triggers
-            .iter()
-            .any(|t| t.is_attached(spec.survey) && !was_wanted(t));
-        Some(if build_changed {
-            BuildReason::ConfigurationChanged
-        } else {
-            BuildReason::TriggerMissing
-        })
-    } else if !leftovers.is_empty()
-        || triggers
-            .iter()
-            .any(|trigger| !trigger.is_installed(spec.survey, spec.tables, spec.mark))
-    {
+    } else if !leftovers.is_empty() {
         Some(BuildReason::ConfigurationChanged)
-    } else {
+    } else if triggers
+        .iter()
+        .all(|trigger| trigger.is_installed(spec.survey, spec.tables, spec.mark))
+    {
         None
+    } else if triggers.iter().all(|trigger| {
+        !trigger.is_attached(spec.survey) || trigger.is_installed(spec.survey, spec.tables, spec.mark)
+    }) {
+        Some(BuildReason::TriggerMissing)
+    } else {
+        Some(BuildReason::ConfigurationChanged)
     }
 }
 
@@ -397,7 +391,9 @@ async fn install(
     run(&mut conn, capturing::patience(spec.kind)).await?;
     hist::insert(&mut conn, spec, triggers, reason).await?;
     if let Err(err) = run(&mut conn, statements.iter().map(String::as_str)).await {
-        hist::end(&mut conn, spec.tables, spec.mark.hist_id).await?;
+        // The old connection may hold the table's lock, which ends with it.
+        drop(conn);
+        hist::end(&mut db.conn().await?, spec.tables, spec.mark.hist_id).await?;
         return Err(err);
     }
     hist::end_others(&mut conn, spec.tables, trigger_id, spec.mark.hist_id).await

@@ -29,6 +29,22 @@ pub(crate) fn drop(schema: Option<&str>, name: &str) -> String {
     format!("drop trigger if exists {}", KIND.quote_table(schema, name))
 }
 
+/// `create or replace` is one step, unless the trigger it takes the place of has another name.
+pub(crate) fn in_one_step(
+    spec: &TriggerSpec<'_>,
+    statements: Vec<String>,
+    replaces_others: bool,
+) -> Vec<String> {
+    if spec.survey.can_replace && !replaces_others {
+        return statements;
+    }
+    let lock = format!("lock tables {} write", spec.table_name());
+    std::iter::once(lock)
+        .chain(statements)
+        .chain(["unlock tables".to_owned()])
+        .collect()
+}
+
 fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     let generated = || spec.generated_name(&event.letter().to_lowercase());
     let name = event
@@ -83,13 +99,7 @@ fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     let create = if spec.survey.can_replace {
         vec![create("or replace ")]
     } else {
-        // Nobody writes while the trigger is missing.
-        vec![
-            format!("lock tables {} write", spec.table_name()),
-            drop(spec.table.schema.as_deref(), &name),
-            create(""),
-            "unlock tables".to_owned(),
-        ]
+        vec![drop(spec.table.schema.as_deref(), &name), create("")]
     };
     RenderedTrigger {
         name,

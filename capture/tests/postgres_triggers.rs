@@ -1,4 +1,4 @@
-//! What the triggers capture, and how they are kept up to date.
+//! What PostgreSQL's triggers have to take care of.
 
 use crate::source::Source;
 use symstream_shared::db::Sql;
