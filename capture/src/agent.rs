@@ -57,13 +57,13 @@ impl Agent {
             match agent.live(&shutdown).await {
                 Ok(()) => {}
                 Err(err) if err.disposition() == Disposition::Fatal => {
-                    agent.database.close().await;
+                    agent.close().await;
                     return Err(err);
                 }
                 Err(err) => tracing::warn!(engine = %agent.engine.name, error = %err, "capture begins anew"),
             }
         }
-        agent.database.close().await;
+        agent.close().await;
         Ok(())
     }
 }
@@ -106,6 +106,16 @@ impl Prepared {
         };
         lock.release().await;
         ended
+    }
+
+    /// A connection whose server is gone may never come back to the pool.
+    async fn close(&self) {
+        if tokio::time::timeout(STOP_WITHIN, self.database.close())
+            .await
+            .is_err()
+        {
+            tracing::debug!(engine = %self.engine.name, "connections to the database did not close in time");
+        }
     }
 
     async fn lock(&self) -> Result<NodeLock, Error> {

@@ -1,8 +1,8 @@
 //! Recording what became of batches: `sym_data_event`, `sym_outgoing_batch` and its history.
 //!
 //! Two streams: the routers' reports (which nodes get which rows) and the loaders' (what became of a batch there).
-//! Each report is recorded in one transaction and acknowledged after its commit; a report that comes twice changes
-//! nothing the second time. The two streams have no order between them: an `OK` may come before the report that the
+//! The reports that have come by now are recorded in one transaction and acknowledged after its commit; a report that
+//! comes twice changes nothing the second time. The two streams have no order between them: an `OK` may come before the report that the
 //! batch was routed.
 
 mod routed;
@@ -10,7 +10,9 @@ mod status;
 
 use crate::error::Error;
 use crate::source::Source;
+use futures_util::future::try_join_all;
 use std::convert::Infallible;
+use std::time::Duration;
 use symstream_nats::{Bus, Delivery};
 use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{DbError, Param, Sql, TxKind};
@@ -18,26 +20,36 @@ use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{BatchResult, Message, RoutedReport, StatusReport};
 
+/// Reports that are recorded at once.
+const REPORTS_MAX: usize = 32;
+
 /// Records for ever: both streams in one task, so that no two transactions write the same batch.
 pub(crate) async fn run(source: Source, bus: Bus) -> Result<Infallible, Error> {
     let mut routed = bus.routed_deliveries(&source.node);
     let mut statuses = bus.status_deliveries(&source.node);
     loop {
-        let delivery = tokio::select! {
+        let first = tokio::select! {
             delivery = routed.next() => delivery,
             delivery = statuses.next() => delivery,
         };
-        let Some(message) = readable(&delivery) else {
-            delivery.ack().await?;
-            continue;
-        };
+        let mut deliveries = vec![first];
+        for reports in [&mut routed, &mut statuses] {
+            while deliveries.len() < REPORTS_MAX
+                && let Some(delivery) = reports.next_within(Duration::ZERO).await
+            {
+                deliveries.push(delivery);
+            }
+        }
         let mut tx = source.database.begin(TxKind::Write).await?;
-        match &message {
-            Report::Routed(report) => routed::record(&mut tx, &source.tables, report).await?,
-            Report::Status(report) => status::record(&mut tx, &source.tables, report).await?,
+        for delivery in &deliveries {
+            match readable(delivery) {
+                Some(Report::Routed(report)) => routed::record(&mut tx, &source.tables, &report).await?,
+                Some(Report::Status(report)) => status::record(&mut tx, &source.tables, &report).await?,
+                None => {}
+            }
         }
         tx.commit().await?;
-        delivery.ack().await?;
+        try_join_all(deliveries.iter().map(Delivery::ack)).await?;
     }
 }
 

@@ -7,8 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// A loop that ran this long before it failed starts its pauses anew.
-const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+/// A loop that ran this long before it failed starts its pauses anew. Above the 30 s for which a connection that does
+/// not come is waited for.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// What works again at the third attempt, within half a second, is not worth a line.
+const SILENT_ATTEMPTS: u32 = 2;
 /// The same complaint is repeated this often.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
@@ -42,11 +45,15 @@ where
             Err(err) if err.disposition() == Disposition::Fatal => return Err(err),
             Err(err) => err,
         };
-        if started.elapsed() >= HEALTHY_AFTER {
+        let ran = started.elapsed();
+        if ran >= HEALTHY_AFTER {
             backoff.reset();
             complaint = Complaint::default();
         }
-        complaint.say(what, &err);
+        if backoff.attempts() >= SILENT_ATTEMPTS || ran >= PAUSE_MAX || err.disposition() == Disposition::Hold
+        {
+            complaint.say(what, &err);
+        }
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(None),
