@@ -97,7 +97,8 @@ impl<'a> PartReader<'a> {
         } else {
             self.at(self.next_sequence).await?
         };
-        if message.header.batch_id != self.last.header.batch_id || message.header.part != wanted {
+        let (header, last) = (&message.header, &self.last.header);
+        if (header.batch_id, header.part, header.part_last) != (last.batch_id, wanted, last.part_last) {
             return Err(RouteError::PartGone(wanted));
         }
         self.next_sequence = message.sequence + 1;
