@@ -4,7 +4,7 @@ use crate::bus::Bus;
 use crate::error::BusError;
 use crate::header::PartHeader;
 use async_nats::HeaderMap;
-use async_nats::jetstream::stream::DirectGetErrorKind;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
@@ -34,7 +34,8 @@ pub struct Tail {
 }
 
 impl Bus {
-    /// The lane's tail; the default where it has none.
+    /// The lane's tail; the default where it has none. As the stream's leader has it: an old one would break the
+    /// chain before the write's fence notices.
     ///
     /// # Errors
     /// [`BusError::Unreachable`], [`BusError::Malformed`].
@@ -45,7 +46,7 @@ impl Bus {
             .await
             .map_err(|err| self.unreachable(err))?;
         let subject = self.subjects.tail(&lane.target, &lane.channel, &lane.source);
-        match stream.direct_get_last_for_subject(subject.as_str()).await {
+        match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {
                 let number = |name: &str| {
                     message
@@ -63,7 +64,7 @@ impl Bus {
                     revision: message.sequence,
                 })
             }
-            Err(err) if err.kind() == DirectGetErrorKind::NotFound => Ok(Tail::default()),
+            Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Tail::default()),
             Err(err) => Err(self.unreachable(err)),
         }
     }
