@@ -78,7 +78,7 @@ async fn what_only_mariadb_has_arrives_at_mariadb() {
 
 #[tokio::test]
 async fn values_of_any_type_in_any_column_arrive_at_sqlite() {
-    let ddl = "create table special (id integer primary key, i integer, t text, b blob, r real, n numeric, nothing)";
+    let ddl = "create table special (id integer primary key, i integer, t text, b blob, r real, n numeric, anything)";
     let values = [
         "1",
         "-9223372036854775808",
@@ -100,7 +100,7 @@ async fn values_of_any_type_in_any_column_arrive_at_sqlite() {
     ];
     let rows: Vec<String> = values.iter().map(|value| [*value; 6].join(", ")).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let question = ["i", "t", "b", "r", "n", "nothing"]
+    let question = ["i", "t", "b", "r", "n", "anything"]
         .map(|column| format!("typeof({column}) || ' ' || quote({column})"))
         .join(", ");
     arrives(Sqlite, ddl, "special", &rows, &question).await;
