@@ -100,7 +100,8 @@ pub async fn run(services: Vec<(Engine, Role)>) -> Result<(), Failure> {
         name = next_signal(&mut terminate, &mut interrupt) => tracing::info!("{name}: stopping"),
         Some(ended) = running.next() => {
             let failure = ended.failure.unwrap_or_else(|| "ended without being asked to".to_owned());
-            tracing::error!(error = %failure, "{}: gave up; stopping the other services", ended.service);
+            // What it said is the last line of the process.
+            tracing::warn!("{}: gave up; stopping the other services", ended.service);
             outcome = Err(Failure::Failed(format!("{}: {failure}", ended.service)));
         }
     }
