@@ -265,3 +265,79 @@ async fn a_node_that_was_away_catches_up() {
     .await;
     star.ends_equal().await;
 }
+
+#[tokio::test]
+async fn a_large_transaction_is_applied_once_whatever_is_killed() {
+    // GIVEN two nodes with each service in a process of its own
+    const ROWS: i64 = 10_000;
+    let mut network = Network::start().await;
+    let mut source = network.server("cloud", "000", Postgres).await;
+    let mut target = network.node(&source, "local", "001", Sqlite).await;
+    for site in [&source, &target] {
+        site.database.run(DDL).await;
+    }
+    watch(&target.database, TABLE, "id", "amount").await;
+    let configuration = Configuration::default()
+        .link("cloud", "local")
+        .table(TABLE, "items");
+    network.configure(&source, &configuration.sql()).await;
+    network.admit(&source, &target).await;
+    network
+        .symadmin(&source, &["reload-node", target.id()])
+        .await
+        .ok();
+    network.run_services(&mut source);
+    network.run_services(&mut target);
+    loaded(&source, target.id()).await;
+    installed(&source, &[TABLE]).await;
+
+    // WHEN transactions of several messages are on their way, and one process after the other is killed
+    for round in 0..2 {
+        let note = format!("repeat(md5(n::text || '{round}'), 6)");
+        source
+            .database
+            .run(&format!(
+                "insert into item select '{round}-' || n, n, {note} from generate_series(1, {ROWS}) n"
+            ))
+            .await;
+        for site in [&mut source, &mut target] {
+            for process in &mut site.processes {
+                let (_, program) = process.name().rsplit_once('.').expect("<engine>.<service>");
+                let program = program.to_owned();
+                process.kill();
+                let name = format!("{}.{program}", site.engine.name);
+                *process = network
+                    .engines
+                    .start(&name, &program, &["--engine", &site.engine.name]);
+            }
+        }
+        // THEN each arrives, whole
+        eventually(PATIENCE, "the transaction", || async {
+            let found = target.database.number("select count(*) from item").await;
+            assert_eq!(found % ROWS, 0, "the transaction was cut");
+            if found == (round + 1) * ROWS {
+                Ok(())
+            } else {
+                Err(format!("{found} rows"))
+            }
+        })
+        .await;
+    }
+
+    // AND every row was written once
+    quiet(&[&source, &target]).await;
+    become_equal(
+        &source.database,
+        &target.database,
+        Part {
+            table: TABLE,
+            columns: &COLUMNS,
+            condition: "",
+        },
+    )
+    .await;
+    assert_eq!(
+        target.database.number("select count(*) from firings").await,
+        2 * ROWS
+    );
+}

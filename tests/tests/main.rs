@@ -1,5 +1,6 @@
 //! Scenarios: real databases, a real nats-server, the real binaries.
 
+mod bookkeeping;
 mod clear_errors;
 mod clinic;
 mod faults;
