@@ -5,7 +5,6 @@ use crate::bus::Bus;
 use crate::error::BusError;
 use crate::header::PartHeader;
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
@@ -33,6 +32,8 @@ pub struct CapturedPublisher {
     subject: String,
     /// The subject's last sequence as we know it, 0 for none.
     last_sequence: Option<u64>,
+    /// The last batch and part that are known to have been stored.
+    last_part: Option<(i64, u32)>,
 }
 
 impl Bus {
@@ -44,6 +45,7 @@ impl Bus {
             channel: channel.clone(),
             subject: self.subjects.capture(source, channel),
             last_sequence: None,
+            last_part: None,
         }
     }
 }
@@ -69,6 +71,7 @@ impl CapturedPublisher {
             Ok(message) => {
                 let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
                 self.last_sequence = Some(message.sequence);
+                self.last_part = Some((header.batch_id, header.part));
                 Ok(Some(PublishedPart {
                     batch_id: header.batch_id,
                     part: header.part,
@@ -79,6 +82,7 @@ impl CapturedPublisher {
             Err(err) => match err.kind() {
                 LastRawMessageErrorKind::NoMessageFound => {
                     self.last_sequence = Some(0);
+                    self.last_part = None;
                     Ok(None)
                 }
                 LastRawMessageErrorKind::JetStream(code)
@@ -98,14 +102,25 @@ impl CapturedPublisher {
     /// # Errors
     /// [`BusError::Fenced`] when something newer stands on the subject, or the same part of another attempt:
     /// another capture agent runs for this node, or this one was stopped and its last message came late.
-    /// Everything else is waited out.
+    /// [`BusError::Lost`] when what was stored before is gone: ask [`Self::last`] where to go on. Everything else is
+    /// waited out.
     pub async fn publish(&mut self, header: &PartHeader, body: Vec<u8>) -> Result<(), BusError> {
         let body = bytes::Bytes::from(body);
         let wanted = (header.batch_id, header.part);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
+        let mut id = format!(
+            "{}/{}/{}.{}",
+            self.source, self.channel, header.batch_id, header.part
+        );
         loop {
             let Some(last_sequence) = self.last_sequence else {
+                let known = self.last_part;
                 match self.last().await {
+                    Ok(stored) if stored.map(|stored| (stored.batch_id, stored.part)) < known => {
+                        return Err(BusError::Lost {
+                            subject: self.subject.clone(),
+                        });
+                    }
                     Ok(Some(stored))
                         if (stored.batch_id, stored.part) == wanted && stored.time_ms == header.time_ms =>
                     {
@@ -123,13 +138,20 @@ impl CapturedPublisher {
                 }
                 continue;
             };
-            match self.publish_once(header, body.clone(), last_sequence).await {
-                Ok(sequence) => {
+            match self.publish_once(header, &id, body.clone(), last_sequence).await {
+                Ok(Some(sequence)) => {
                     self.last_sequence = Some(sequence);
+                    self.last_part = Some(wanted);
                     return Ok(());
                 }
+                // The server remembers the id. If a look shows that it no longer has the message (it was purged),
+                // only another id gets it there before the server forgets.
+                Ok(None) => {
+                    self.last_sequence = None;
+                    id.push_str("/again");
+                }
                 // Whether it was stored is not known, or somebody else was faster: look.
-                Err((_, message)) => {
+                Err(message) => {
                     self.last_sequence = None;
                     self.wait(&mut backoff, &message).await;
                 }
@@ -137,40 +159,33 @@ impl CapturedPublisher {
         }
     }
 
+    /// The message's sequence; `None` when the server takes it for one that it has.
     async fn publish_once(
         &self,
         header: &PartHeader,
+        id: &str,
         body: bytes::Bytes,
         last_sequence: u64,
-    ) -> Result<u64, (PublishErrorKind, String)> {
+    ) -> Result<Option<u64>, String> {
         let mut headers: HeaderMap = header.to_map();
         headers.insert(
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             last_sequence.to_string(),
         );
-        headers.insert(
-            async_nats::header::NATS_MESSAGE_ID,
-            format!(
-                "{}/{}/{}.{}",
-                self.source, self.channel, header.batch_id, header.part
-            )
+        let id: String = id
             .chars()
             .map(|c| if c.is_ascii_graphic() { c } else { '=' })
-            .collect::<String>(),
-        );
+            .collect();
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
         let ack = self
             .bus
             .publishing
             .publish_with_headers(self.subject.clone(), headers, body)
             .await
-            .map_err(|err| (err.kind(), err.to_string()))?
+            .map_err(|err| err.to_string())?
             .await
-            .map_err(|err| (err.kind(), err.to_string()))?;
-        if ack.duplicate {
-            // The stream has it already, at a sequence that only a look can tell.
-            return Err((PublishErrorKind::Other, "published before".to_owned()));
-        }
-        Ok(ack.sequence)
+            .map_err(|err| err.to_string())?;
+        Ok((!ack.duplicate).then_some(ack.sequence))
     }
 
     async fn wait(&self, backoff: &mut Backoff, message: &str) {

@@ -35,6 +35,12 @@ pub enum BusError {
         /// What should have followed.
         wanted: String,
     },
+    /// The stream has lost messages that it had acknowledged, or gave up by their age.
+    #[error("messages that were stored on {subject} are gone; what the source still has is published again")]
+    Lost {
+        /// The subject.
+        subject: String,
+    },
     /// A message lacks a header or has one that is not understood.
     #[error("message on {subject}: {message}")]
     Malformed {

@@ -149,6 +149,50 @@ async fn a_publisher_that_repeats_after_a_crash_adds_nothing_and_an_older_one_is
 }
 
 #[tokio::test]
+async fn a_part_of_another_attempt_at_the_same_batch_is_not_taken_for_ones_own() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let mut first = bus.captured(&source(), &channel());
+    first.publish(&header(1, 1, 2), vec![1]).await.expect("publish");
+    let mut second = bus.captured(&source(), &channel());
+    let again = PartHeader {
+        time_ms: 1,
+        ..header(1, 1, 3)
+    };
+    let fenced = second.publish(&again, vec![2]).await.expect_err("other rows");
+    assert!(matches!(fenced, BusError::Fenced { .. }), "{fenced}");
+}
+
+#[tokio::test]
+async fn a_publisher_notices_that_the_stream_lost_what_it_stored() {
+    let Fixture { server, bus } = fixture().await;
+    let mut publisher = bus.captured(&source(), &channel());
+    for batch_id in 1..=3 {
+        publisher
+            .publish(&header(batch_id, 1, 1), vec![1])
+            .await
+            .expect("publish");
+    }
+    let client = async_nats::connect(server.url()).await.expect("connect");
+    let stream = async_nats::jetstream::new(client)
+        .get_stream("SYM_CAPTURE")
+        .await
+        .expect("stream");
+    stream.purge().await.expect("purge");
+
+    let lost = publisher
+        .publish(&header(4, 1, 1), vec![1])
+        .await
+        .expect_err("three are gone");
+
+    assert!(matches!(lost, BusError::Lost { .. }), "{lost}");
+    assert_eq!(publisher.last().await.expect("last"), None);
+    publisher
+        .publish(&header(1, 1, 1), vec![1])
+        .await
+        .expect("published again");
+}
+
+#[tokio::test]
 async fn captured_messages_can_be_read_again_in_order() {
     let Fixture { server: _server, bus } = fixture().await;
     let mut publisher = bus.captured(&source(), &channel());
