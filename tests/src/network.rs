@@ -58,6 +58,18 @@ impl Site {
         self.processes.iter().map(Process::log).collect()
     }
 
+    /// The warnings and errors in the logs, less those that have one of the `expected` texts.
+    pub fn complaints(&self, expected: &[&str]) -> Vec<String> {
+        let log = self.log();
+        let serious = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        let known = |line: &str| expected.iter().any(|text| line.contains(text));
+        log.lines()
+            .filter(serious)
+            .filter(|line| !known(line))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// What keeps the node from being quiet: changes without a report, batches that are not `OK`.
     ///
     /// # Errors
