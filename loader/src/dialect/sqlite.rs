@@ -205,12 +205,8 @@ impl Affinity {
             return Ok(Param::Text(text.to_owned()));
         }
         match source {
-            LogicalType::Float64 => match text.parse() {
+            LogicalType::Float64 | LogicalType::Float32 => match text.parse() {
                 Ok(number) => self.real(number),
-                Err(_) => self.as_it_is(text),
-            },
-            LogicalType::Float32 => match text.parse::<f32>() {
-                Ok(number) => self.real(f64::from(number)),
                 Err(_) => self.as_it_is(text),
             },
             LogicalType::Bool | LogicalType::Int => match text.parse() {

@@ -125,6 +125,12 @@ fn single_from_text(text: &str) -> Option<f32> {
     (number.is_finite() && (same() || wanted.is_exactly(f64::from(number)))).then_some(number)
 }
 
+/// Whether a number of eight bytes is one of four exactly.
+#[allow(clippy::cast_possible_truncation)] // Whether anything was lost is what is asked.
+fn is_single(number: f64) -> bool {
+    f64::from(number as f32).to_bits() == number.to_bits()
+}
+
 /// A bit string as the number that it is in binary.
 pub(super) fn from_bits(text: &str) -> Result<u64, Unfit> {
     let digits = text.trim_start_matches('0');
@@ -192,12 +198,8 @@ pub(super) fn double<'a>(
     column: &ColumnDef,
 ) -> Result<Cow<'a, str>, Unfit> {
     match source {
-        LogicalType::Float64 => Ok(text),
-        // The double of the same value, not the double of the same short text.
-        LogicalType::Float32 => {
-            let number: f32 = text.parse().map_err(|_| Unfit::mismatch(source, column))?;
-            Ok(Cow::Owned(float_text(f64::from(number))))
-        }
+        // What was written as 0.1 stays 0.1: the double of the same short text reads back as the same four bytes.
+        LogicalType::Float64 | LogicalType::Float32 => Ok(text),
         _ if is_special(&text) => Ok(text),
         _ if Number::parse(&text).is_none() => Err(Unfit::mismatch(source, column)),
         _ => match double_from_text(&text) {
@@ -224,16 +226,8 @@ pub(super) fn single<'a>(
     match source {
         LogicalType::Float32 => Ok(text),
         _ if is_special(&text) => Ok(text),
-        LogicalType::Float64 => {
-            let number: f64 = text.parse().map_err(|_| Unfit::mismatch(source, column))?;
-            #[allow(clippy::cast_possible_truncation)] // Compared with what it was in the next line.
-            let narrow = number as f32;
-            if f64::from(narrow).to_bits() != number.to_bits() {
-                return Err(too_long());
-            }
-            Ok(Cow::Owned(format!("{narrow:?}")))
-        }
         _ if Number::parse(&text).is_none() => Err(Unfit::mismatch(source, column)),
+        LogicalType::Float64 if text.parse().is_ok_and(is_single) => Ok(text),
         _ => single_from_text(&text).map(|_| text).ok_or_else(too_long),
     }
 }
