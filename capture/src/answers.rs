@@ -346,3 +346,6 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

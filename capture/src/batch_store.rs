@@ -18,6 +18,9 @@ use symstream_shared::db::{Param, Sql};
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
 
+/// How many of the newest batches [`on_the_way`] looks at.
+const NEWEST: i64 = 64;
+
 /// A batch as it was cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredBatch {
@@ -27,6 +30,8 @@ pub(crate) struct StoredBatch {
     pub runs: DataRuns,
     /// `create_time`, in milliseconds since 1970.
     pub created_ms: i64,
+    /// The configuration's version when the batch was cut.
+    pub configuration_version: i64,
 }
 
 /// Each channel's `max_batch_size`.
@@ -115,24 +120,31 @@ pub(crate) async fn insert_load(
     Ok(())
 }
 
-/// The channels that have batches of changes without a report.
-pub(crate) async fn channels_to_publish(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<ChannelId>, Error> {
+/// The channels that have batches of changes behind `after` without a report, each with the last such batch.
+pub(crate) async fn channels_to_publish(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    after: i64,
+) -> Result<Vec<(ChannelId, i64)>, Error> {
     let statement = format!(
-        "select distinct channel_id from {} where routed = 0 and batch_type = 'EV'",
+        "select channel_id, max(batch_id) from {} where batch_id > ? and routed = 0 and batch_type = 'EV' \
+         group by channel_id",
         tables.name("capture_batch")
     );
-    let rows = sql.query(&statement, &[]).await?;
+    let rows = sql.query(&statement, &[after.into()]).await?;
     rows.iter()
         .map(|row| {
-            ChannelId::new(row.text(0)?).map_err(|err| Error::Damaged {
+            let channel = ChannelId::new(row.text(0)?).map_err(|err| Error::Damaged {
                 table: tables.name("capture_batch"),
                 why: err.to_string(),
-            })
+            })?;
+            Ok((channel, row.int(1)?))
         })
         .collect()
 }
 
-/// How many batches of changes that were cut since `since_ms` have no report yet, counted up to `limit`.
+/// How many batches of changes that were cut since `since_ms` have no report yet, counted up to `limit` and among
+/// the newest only: however many wait, this looks at a few.
 pub(crate) async fn on_the_way(
     sql: &mut dyn Sql,
     tables: &Tables,
@@ -140,8 +152,9 @@ pub(crate) async fn on_the_way(
     limit: usize,
 ) -> Result<usize, Error> {
     let statement = format!(
-        "select 1 from {} where routed = 0 and batch_type = 'EV' and create_time >= ? limit {limit}",
-        tables.name("capture_batch")
+        "select 1 from {table} where batch_id > (select coalesce(max(batch_id), 0) - {NEWEST} from {table}) \
+         and routed = 0 and batch_type = 'EV' and create_time >= ? limit {limit}",
+        table = tables.name("capture_batch")
     );
     Ok(sql.query(&statement, &[Param::Time(since_ms)]).await?.len())
 }
@@ -156,7 +169,7 @@ pub(crate) async fn next(
 ) -> Result<Vec<StoredBatch>, Error> {
     let table = tables.name("capture_batch");
     let statement = format!(
-        "select batch_id, data_ranges, {} from {table} \
+        "select batch_id, data_ranges, {}, configuration_version from {table} \
          where channel_id = ? and batch_id > ? and routed = 0 and batch_type = 'EV' order by batch_id limit {limit}",
         sql.kind().time_as_text("create_time")
     );
@@ -176,6 +189,7 @@ pub(crate) async fn next(
                     .as_deref()
                     .and_then(symstream_shared::db::time_ms)
                     .unwrap_or(0),
+                configuration_version: row.int(3)?,
             })
         })
         .collect()

@@ -29,6 +29,8 @@ mod spool;
 mod state;
 mod supervision;
 pub mod sync_triggers;
+#[cfg(test)]
+mod testing;
 mod triggers;
 
 pub use agent::Agent;

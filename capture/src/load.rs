@@ -44,6 +44,7 @@ pub(crate) async fn run(source: Source, bus: Bus, config: ConfigReceiver) -> Res
 async fn serve(source: &Source, bus: &Bus, config: &Config) -> Result<(), Error> {
     let requested = requested(source).await?;
     forget_withdrawn(source, &requested).await?;
+    let mut failed = None;
     for node_id in &requested {
         // A node that is not registered yet has nobody who could take the rows.
         let Some(node) = config
@@ -53,12 +54,16 @@ async fn serve(source: &Source, bus: &Bus, config: &Config) -> Result<(), Error>
         else {
             continue;
         };
-        match note(source, node_id).await?.as_deref() {
-            Some(EXTRACTED) => finish_if_applied(source, node_id).await?,
-            _ => load(source, bus, config, node).await?,
+        let served = match note(source, node_id).await?.as_deref() {
+            Some(EXTRACTED) => finish_if_applied(source, node_id).await,
+            _ => load(source, bus, config, node).await,
+        };
+        // A load that fails does not keep other nodes from theirs.
+        if let Err(err) = served {
+            failed.get_or_insert(err);
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 async fn requested(source: &Source) -> Result<Vec<NodeId>, Error> {

@@ -50,13 +50,15 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let mut channels = HashSet::new();
+    let mut seen = 0;
     let mut tasks = JoinSet::new();
     loop {
         cut.borrow_and_update();
         let mut conn = source.database.conn().await?;
-        let waiting = batch_store::channels_to_publish(&mut conn, &source.tables).await?;
+        let waiting = batch_store::channels_to_publish(&mut conn, &source.tables, seen).await?;
         drop(conn);
-        for channel in waiting {
+        for (channel, last) in waiting {
+            seen = seen.max(last);
             if channels.insert(channel.clone()) {
                 let (source, bus, config) = (source.clone(), bus.clone(), config.clone());
                 let (cut, shutdown) = (cut.clone(), shutdown.clone());
@@ -111,7 +113,7 @@ async fn publish_channel(
             }
         }
         for batch in batches {
-            let config = enabled(&mut config, channel).await;
+            let config = enabled(&mut config, channel, batch.configuration_version).await;
             let spool = encoder.encode(&config, &batch).await?;
             let header = PartHeader {
                 source: source.node.clone(),
@@ -184,13 +186,16 @@ async fn resume(
     Ok(published.batch_id)
 }
 
-/// The configuration, once it is known and has the channel switched on.
-async fn enabled(config: &mut ConfigReceiver, channel: &ChannelId) -> Arc<Config> {
+/// The configuration, once it is known, is not older than `version` and has the channel switched on. A batch that was
+/// cut under a newer one may hold rows for a node that an older one does not know.
+async fn enabled(config: &mut ConfigReceiver, channel: &ChannelId, version: i64) -> Arc<Config> {
     loop {
         let known = config.borrow_and_update().clone();
-        match known {
-            Some(known) if known.channels.get(channel).is_none_or(|channel| channel.enabled) => return known,
-            _ => {}
+        if let Some(known) = known
+            && known.version >= version
+            && known.channels.get(channel).is_none_or(|channel| channel.enabled)
+        {
+            return known;
         }
         // A sender that is gone means that the agent stops.
         if let Ok(Err(_)) = tokio::time::timeout(SWITCHED_OFF_FOR, config.changed()).await {

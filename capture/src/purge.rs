@@ -43,7 +43,7 @@ async fn done_before(source: &Source, before_ms: i64) -> Result<Vec<(i64, DataRu
     let outgoing = source.tables.name("outgoing_batch");
     let statement = format!(
         "select b.batch_id, b.data_ranges from {batch} b where b.routed = 1 and b.create_time < ? \
-         and b.batch_id < coalesce((select min(u.batch_id) from {batch} u where u.routed = 0), b.batch_id + 1) \
+         and b.batch_id < coalesce((select min(u.batch_id) from {batch} u where u.routed = 0 and u.batch_type = 'EV'), b.batch_id + 1) \
          and not exists (select 1 from {outgoing} o where o.batch_id = b.batch_id and o.status <> 'OK') \
          order by b.batch_id limit {BATCHES_MAX}"
     );

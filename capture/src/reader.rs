@@ -28,12 +28,7 @@ const GATHERING_LOOK: Duration = Duration::from_millis(5);
 /// Reads for ever. `cut` changes when there are new batches to publish. May be dropped: a reading that was not
 /// committed is made again.
 pub(crate) async fn run(source: Source, cut: Arc<watch::Sender<u64>>) -> Result<Infallible, Error> {
-    let mut reader = Reader {
-        changes: change_reader(&source.database, &source.tables),
-        sizes: HashMap::new(),
-        sizes_read: None,
-        source,
-    };
+    let mut reader = Reader::new(source);
     loop {
         reader.changes.wait().await?;
         gather(&reader.source).await?;
@@ -68,6 +63,15 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(source: Source) -> Self {
+        Self {
+            changes: change_reader(&source.database, &source.tables),
+            sizes: HashMap::new(),
+            sizes_read: None,
+            source,
+        }
+    }
+
     /// One reading, cut into batches, and the new position: one transaction. Whether there are new batches.
     async fn read_once(&mut self) -> Result<bool, Error> {
         let tables = &self.source.tables;
@@ -108,3 +112,6 @@ impl Reader {
         Ok(!cuts.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,34 +12,37 @@ use crate::error::Error;
 use crate::source::Source;
 use futures_util::future::try_join_all;
 use std::convert::Infallible;
-use std::time::Duration;
-use symstream_nats::{Bus, Delivery};
+use symstream_nats::{Bus, Deliveries, Delivery};
 use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{DbError, Param, Sql, TxKind};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{BatchResult, Message, RoutedReport, StatusReport};
+use tokio::sync::mpsc;
 
 /// Reports that are recorded at once.
 const REPORTS_MAX: usize = 32;
 
 /// Records for ever: both streams in one task, so that no two transactions write the same batch.
 pub(crate) async fn run(source: Source, bus: Bus) -> Result<Infallible, Error> {
-    let mut routed = bus.routed_deliveries(&source.node);
-    let mut statuses = bus.status_deliveries(&source.node);
+    let (reports_tx, reports_rx) = mpsc::channel(REPORTS_MAX);
+    tokio::select! {
+        // Neither is interrupted by the other's deliveries while it opens its consumer.
+        () = forward(bus.routed_deliveries(&source.node), reports_tx.clone()) => {}
+        () = forward(bus.status_deliveries(&source.node), reports_tx) => {}
+        ended = record(&source, reports_rx) => return ended,
+    }
+    std::future::pending().await
+}
+
+async fn forward(mut deliveries: Deliveries, reports_tx: mpsc::Sender<Delivery>) {
+    while reports_tx.send(deliveries.next().await).await.is_ok() {}
+}
+
+async fn record(source: &Source, mut reports_rx: mpsc::Receiver<Delivery>) -> Result<Infallible, Error> {
     loop {
-        let first = tokio::select! {
-            delivery = routed.next() => delivery,
-            delivery = statuses.next() => delivery,
-        };
-        let mut deliveries = vec![first];
-        for reports in [&mut routed, &mut statuses] {
-            while deliveries.len() < REPORTS_MAX
-                && let Some(delivery) = reports.next_within(Duration::ZERO).await
-            {
-                deliveries.push(delivery);
-            }
-        }
+        let mut deliveries = Vec::with_capacity(REPORTS_MAX);
+        reports_rx.recv_many(&mut deliveries, REPORTS_MAX).await;
         let mut tx = source.database.begin(TxKind::Write).await?;
         for delivery in &deliveries {
             match readable(delivery) {

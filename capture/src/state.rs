@@ -55,12 +55,12 @@ pub(crate) async fn replace(
                 .await?
         }
         None => {
-            let statement = format!(
-                "insert into {table} (state_key, state_value) values (?, ?){}",
-                sql.kind().or_ignore(&["state_key"])
-            );
+            let statement = format!("insert into {table} (state_key, state_value) values (?, ?)");
             let params: [Param; 2] = [key.into(), after.into()];
-            sql.execute(&statement, &params).await?
+            match sql.execute(&statement, &params).await {
+                Err(err) if err.is_unique_violation(sql.kind()) => 0,
+                written => written?,
+            }
         }
     };
     if written == 0 {

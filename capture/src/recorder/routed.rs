@@ -65,14 +65,13 @@ async fn add_events(
         let statement = format!(
             "insert into {event} (data_id, node_id, channel_id, transaction_id, batch_id, batched) \
              select d.data_id, ?, d.channel_id, d.transaction_id, ?, '{batched}' from {data} d \
-             where ({condition}) and not exists \
-             (select 1 from {event} e where e.data_id = d.data_id and e.node_id = ?)",
+             where ({condition}){or_ignore}",
             batched = if batch_id.is_some() { 1 } else { 0 },
             data = tables.name("data"),
+            or_ignore = tx.kind().or_ignore_selected(&event, &["data_id", "node_id"]),
         );
         let mut params = vec![node.into(), batch_id.into()];
         params.extend(ids);
-        params.push(node.into());
         tx.execute(&statement, &params).await?;
     }
     Ok(())

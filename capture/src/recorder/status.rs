@@ -30,7 +30,7 @@ async fn applied(
 ) -> Result<(), Error> {
     make_sure_of_row(tx, tables, report, result.batch_id).await?;
     let statement = format!(
-        "select batch_id, status from {} where node_id = ? and channel_id = ? and batch_id <= ? and status <> 'OK' \
+        "select batch_id, status from {} where node_id = ? and channel_id = ? and batch_id <= ? and status in ('NE', 'SE', 'ER') \
          order by batch_id",
         tables.name("outgoing_batch")
     );

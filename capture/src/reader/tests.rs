@@ -1,0 +1,281 @@
+//! Readings of real databases: rows are written into `sym_data` as the triggers do.
+
+use super::*;
+use crate::data_runs::DataRuns;
+use crate::testing::TestNode;
+use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+use symstream_shared::db::Sql;
+use symstream_shared::db::Tx;
+use symstream_tests::eventually::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    node: TestNode,
+    reader: Reader,
+}
+
+impl Fixture {
+    async fn start(kind: DatabaseKind) -> Self {
+        let node = TestNode::start(kind).await;
+        let reader = Reader::new(node.source.clone());
+        Self { node, reader }
+    }
+
+    /// One row, as an application's statement captures it.
+    fn row(&self) -> &'static str {
+        match self.node.db.kind() {
+            Mysql => {
+                "insert into sym_data (table_name, event_type, trigger_hist_id, channel_id, connection_id) \
+                 values ('t', 'I', 1, 'main', connection_id())"
+            }
+            Postgres | Sqlite => {
+                "insert into sym_data (table_name, event_type, trigger_hist_id, channel_id) \
+                 values ('t', 'I', 1, 'main')"
+            }
+        }
+    }
+
+    async fn begin(&self) -> Tx {
+        self.node.db.begin().await.expect("transaction")
+    }
+
+    async fn write(&self, tx: &mut Tx, rows: usize) {
+        for _ in 0..rows {
+            tx.execute(self.row(), &[]).await.expect("captured");
+        }
+    }
+
+    /// One transaction of so many rows.
+    async fn commit(&self, rows: usize) {
+        let mut tx = self.begin().await;
+        self.write(&mut tx, rows).await;
+        tx.commit().await.expect("commit");
+    }
+
+    /// Reads until nothing is left to be read now; the new batches.
+    async fn read(&mut self) -> Vec<String> {
+        let before = self.batches().await.len();
+        while self.reader.read_once().await.expect("reading") {}
+        self.batches().await.split_off(before)
+    }
+
+    async fn batches(&self) -> Vec<String> {
+        let rows = self
+            .node
+            .db
+            .rows("select data_ranges from sym_capture_batch order by batch_id")
+            .await;
+        rows.into_iter().flatten().collect()
+    }
+
+    /// The rows of all batches, in order.
+    async fn ids(&self) -> Vec<i64> {
+        let batches = self.batches().await;
+        let runs = batches.iter().map(|runs| runs.parse::<DataRuns>().expect("runs"));
+        runs.flat_map(|runs| runs.ids().collect::<Vec<_>>()).collect()
+    }
+
+    async fn position(&self) -> String {
+        let rows = self
+            .node
+            .db
+            .rows("select state_value from sym_state where state_key = 'capture_position'")
+            .await;
+        rows.concat().concat()
+    }
+}
+
+#[tokio::test]
+async fn postgres_reads_whole_transactions_in_the_order_of_their_ends() {
+    let mut f = Fixture::start(Postgres).await;
+    // GIVEN a transaction that begins first, and two that interleave
+    let mut late = f.begin().await;
+    f.write(&mut late, 1).await; // 1
+    let (mut a, mut b) = (f.begin().await, f.begin().await);
+    f.write(&mut a, 1).await; // 2
+    f.write(&mut b, 2).await; // 3, 4
+    f.write(&mut a, 1).await; // 5
+    b.commit().await.expect("commit");
+    a.commit().await.expect("commit");
+    // THEN the one that ended first goes first, and nobody waits for the open one
+    assert_eq!(f.read().await, ["3-4,2,5"]);
+    f.commit(1).await; // 6
+    assert_eq!(f.read().await, ["6"]);
+    // WHEN the first commits at last THEN its rows come
+    f.write(&mut late, 1).await; // 7
+    late.commit().await.expect("commit");
+    assert_eq!(f.read().await, ["1,7"]);
+    assert_eq!(f.read().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn postgres_reads_savepoints_and_large_transactions_whole() {
+    let mut f = Fixture::start(Postgres).await;
+    let mut tx = f.begin().await;
+    f.write(&mut tx, 2).await;
+    tx.execute_script("savepoint s").await.expect("savepoint");
+    f.write(&mut tx, 2).await;
+    tx.execute_script("rollback to s; savepoint t")
+        .await
+        .expect("rollback");
+    f.write(&mut tx, 4).await;
+    tx.commit().await.expect("commit");
+    f.commit(1).await;
+    assert_eq!(f.read().await, ["1-2,5-8", "9"]);
+}
+
+#[tokio::test]
+async fn mariadb_waits_for_an_id_that_may_still_come_and_only_for_that() {
+    let mut f = Fixture::start(Mysql).await;
+    // GIVEN ids of an open transaction and of one that was rolled back
+    let mut late = f.begin().await;
+    f.write(&mut late, 2).await; // 1, 2
+    let mut never = f.begin().await;
+    f.write(&mut never, 1).await; // 3
+    never.rollback().await.expect("rollback");
+    f.commit(1).await; // 4
+    assert_eq!(f.read().await, ["4"]);
+    assert_eq!(f.position().await, "4 1-3");
+    // WHEN time passes THEN none is given up: the open transaction may hold each of them
+    for _ in 0..8 {
+        tokio::time::timeout(Duration::from_millis(400), f.reader.changes.wait())
+            .await
+            .ok();
+        f.read().await;
+    }
+    assert_eq!(f.position().await, "4 1-3");
+    // WHEN it commits THEN its rows are read
+    late.commit().await.expect("commit");
+    assert_eq!(f.read().await, ["1-2"]);
+    // AND the other gap is given up by itself
+    settles(&mut f, "4").await;
+    let mut later = f.begin().await;
+    f.write(&mut later, 1).await; // 5
+    f.commit(1).await; // 6
+    assert_eq!(f.read().await, ["6"]);
+    assert_eq!(f.position().await, "6 5");
+    later.commit().await.expect("commit");
+    assert_eq!(f.read().await, ["5"]);
+}
+
+/// Lets the reader look until its position is `expected`.
+async fn settles(f: &mut Fixture, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while f.position().await != expected {
+        assert!(
+            Instant::now() < deadline,
+            "position {} instead of {expected}",
+            f.position().await
+        );
+        tokio::time::timeout(Duration::from_millis(200), f.reader.changes.wait())
+            .await
+            .ok();
+        f.reader.read_once().await.expect("reading");
+    }
+}
+
+#[tokio::test]
+async fn mariadb_cuts_only_where_no_transaction_is_open() {
+    let mut f = Fixture::start(Mysql).await;
+    let (mut a, mut b) = (f.begin().await, f.begin().await);
+    f.write(&mut a, 2).await; // 1, 2
+    f.write(&mut b, 3).await; // 3-5
+    f.write(&mut a, 1).await; // 6
+    a.commit().await.expect("commit");
+    b.commit().await.expect("commit");
+    let mut c = f.begin().await;
+    f.write(&mut c, 1).await; // 7, on a connection of one of them or a new one
+    c.commit().await.expect("commit");
+    let batches = f.read().await;
+    assert!(batches == ["1-6", "7"] || batches == ["1-7"], "{batches:?}");
+}
+
+#[tokio::test]
+async fn sqlite_takes_what_comes_as_a_whole_and_cuts_a_backlog() {
+    let mut f = Fixture::start(Sqlite).await;
+    // GIVEN a backlog of four transactions
+    for _ in 0..4 {
+        f.commit(2).await;
+    }
+    assert_eq!(f.read().await, ["1-3", "4-6", "7-8"]);
+    // WHEN the reader watches THEN a transaction larger than a batch stays whole
+    f.commit(5).await;
+    assert_eq!(f.read().await, ["9-13"]);
+}
+
+async fn is_woken(kind: DatabaseKind) {
+    let mut f = Fixture::start(kind).await;
+    tokio::time::timeout(PATIENCE, f.reader.changes.wait())
+        .await
+        .expect("at once")
+        .expect("first look");
+    f.read().await;
+    f.commit(1).await;
+    tokio::time::timeout(PATIENCE, f.reader.changes.wait())
+        .await
+        .expect("in time")
+        .expect("look");
+    assert_eq!(f.read().await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_commit_wakes_the_reader_of_mariadb_and_sqlite() {
+    is_woken(Mysql).await;
+    is_woken(Sqlite).await;
+}
+
+#[tokio::test]
+async fn two_readers_cut_every_row_once() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let f = Fixture::start(kind).await;
+        let mut second = Reader::new(f.node.source.clone());
+        let writing = async {
+            for _ in 0..100 {
+                f.commit(1).await;
+            }
+        };
+        let stop = tokio_util::sync::CancellationToken::new();
+        let reading = async {
+            while !stop.is_cancelled() {
+                // The loser of a race finds the position moved, or is refused by the database.
+                if let Err(err) = second.read_once().await {
+                    assert_eq!(
+                        err.disposition(),
+                        symstream_shared::retry::Disposition::Retry,
+                        "{err}"
+                    );
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut first = Reader::new(f.node.source.clone());
+        let also = async {
+            while !stop.is_cancelled() {
+                if let Err(err) = first.read_once().await {
+                    assert_eq!(
+                        err.disposition(),
+                        symstream_shared::retry::Disposition::Retry,
+                        "{err}"
+                    );
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let writing = async {
+            writing.await;
+            stop.cancel();
+        };
+        tokio::join!(writing, reading, also);
+        eventually(PATIENCE, "all rows to be cut", || async {
+            let mut last = Reader::new(f.node.source.clone());
+            last.read_once().await.map_err(|err| err.to_string())?;
+            let cut = f.ids().await.len();
+            if cut >= 100 { Ok(()) } else { Err(cut.to_string()) }
+        })
+        .await;
+        let mut ids = f.ids().await;
+        ids.sort_unstable();
+        assert_eq!(ids, (1..=100).collect::<Vec<_>>(), "{kind}");
+    }
+}
