@@ -13,8 +13,8 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRo
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions as _, Connection as _, Executor, MySql, Pool, Postgres, Row as _, Sqlite,
-    Transaction, TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions as _, Connection as _, Executor, MySql, Pool, Postgres, Row as _,
+    Sqlite, Transaction, TypeInfo, ValueRef,
 };
 use std::str::FromStr;
 use std::time::Duration;
@@ -120,6 +120,8 @@ impl Database {
                         ("bytea_output", "hex"),
                         ("extra_float_digits", "1"),
                         ("standard_conforming_strings", "on"),
+                        // A plan made while a table was empty would stay: our tables grow by orders of magnitude.
+                        ("plan_cache_mode", "force_custom_plan"),
                         ("tcp_keepalives_idle", "5"),
                         ("tcp_keepalives_interval", "2"),
                         ("tcp_keepalives_count", "3"),
@@ -323,7 +325,10 @@ impl Database {
         };
         let result = match tokio::time::timeout(REACH, attempt).await {
             Ok(result) => result.map_err(|err| DbError::from_sqlx(self.kind(), err)),
-            Err(_) => Err(DbError::unexpected(format!("no answer within {} s", REACH.as_secs()))),
+            Err(_) => Err(DbError::unexpected(format!(
+                "no answer within {} s",
+                REACH.as_secs()
+            ))),
         };
         result.map_err(|err| err.context(&self.address))
     }

@@ -23,6 +23,8 @@ pub struct Capabilities {
     pub identifier_bytes_max: usize,
     /// Whether a rolled-back transaction takes DDL back too.
     pub transactional_ddl: bool,
+    /// Whether an index can hold some of a table's rows only.
+    pub partial_indexes: bool,
 }
 
 impl DatabaseKind {
@@ -34,16 +36,19 @@ impl DatabaseKind {
                 bind_params_max: 32_767,
                 identifier_bytes_max: 63,
                 transactional_ddl: true,
+                partial_indexes: true,
             },
             Self::Mysql => Capabilities {
                 bind_params_max: 65_535,
                 identifier_bytes_max: 64,
                 transactional_ddl: false,
+                partial_indexes: false,
             },
             Self::Sqlite => Capabilities {
                 bind_params_max: 32_766,
                 identifier_bytes_max: 1_000,
                 transactional_ddl: true,
+                partial_indexes: true,
             },
         }
     }
@@ -105,6 +110,14 @@ impl DatabaseKind {
         match self {
             Self::Postgres | Self::Sqlite => format!(" on conflict ({}) do nothing", key.join(", ")),
             Self::Mysql => format!(" on duplicate key update {0} = {0}", key[0]),
+        }
+    }
+
+    /// The same for `insert into table … select …`, where MySQL takes a bare column for one of the select's.
+    pub fn or_ignore_selected(self, table: &str, key: &[&str]) -> String {
+        match self {
+            Self::Postgres | Self::Sqlite => self.or_ignore(key),
+            Self::Mysql => format!(" on duplicate key update {table}.{0} = {table}.{0}", key[0]),
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct IndexSpec {
     pub columns: &'static [&'static str],
     /// The one dialect that has it; `None`: all.
     pub only: Option<DatabaseKind>,
+    /// The rows that are in it, where the dialect has partial indexes; a dialect without them has no such index.
+    pub filter: Option<&'static str>,
 }
 
 /// A column. Built as nullable and without a default, as most of the seed's are.
@@ -146,5 +148,6 @@ impl TableSpec {
         self.indexes
             .iter()
             .filter(move |index| index.only.is_none_or(|only| only == kind))
+            .filter(move |index| index.filter.is_none() || kind.capabilities().partial_indexes)
     }
 }

@@ -30,8 +30,9 @@ pub(super) const TABLES: &[TableSpec] = &[
         ],
         key: &["batch_id"],
         indexes: &[IndexSpec {
-            columns: &["routed"],
+            columns: &["routed", "channel_id", "batch_id"],
             only: None,
+            filter: None,
         }],
     },
     // How far the loader is in each lane, and what holds it.

@@ -50,8 +50,12 @@ pub(super) fn missing(
             .map(|index| (index_name(&name, index), index))
             .filter(|(index_name, _)| rebuilt || !existing.indexes.contains(index_name))
             .map(|(index_name, index)| {
+                let filter = index
+                    .filter
+                    .map(|filter| format!(" where {filter}"))
+                    .unwrap_or_default();
                 format!(
-                    "create index {index_name} on {name} ({})",
+                    "create index {index_name} on {name} ({}){filter}",
                     index.columns.join(", ")
                 )
             }),

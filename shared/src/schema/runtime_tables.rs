@@ -34,6 +34,7 @@ pub(super) const TABLES: &[TableSpec] = &[
         indexes: &[IndexSpec {
             columns: &["trigger_id"],
             only: None,
+            filter: None,
         }],
     },
     TableSpec {
@@ -61,10 +62,19 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::big_int("connection_id").only(DatabaseKind::Mysql),
         ],
         key: &["data_id"],
-        indexes: &[IndexSpec {
-            columns: &["xact_id"],
-            only: Some(DatabaseKind::Postgres),
-        }],
+        indexes: &[
+            IndexSpec {
+                columns: &["xact_id"],
+                only: Some(DatabaseKind::Postgres),
+                filter: None,
+            },
+            // What rows of a lookup table were before they changed; inserts pay nothing for it.
+            IndexSpec {
+                columns: &["table_name", "data_id"],
+                only: None,
+                filter: Some("event_type in ('U', 'D')"),
+            },
+        ],
     },
     TableSpec {
         name: "data_event",
@@ -80,6 +90,7 @@ pub(super) const TABLES: &[TableSpec] = &[
         indexes: &[IndexSpec {
             columns: &["batch_id"],
             only: None,
+            filter: None,
         }],
     },
     TableSpec {
@@ -94,8 +105,9 @@ pub(super) const TABLES: &[TableSpec] = &[
         ],
         key: &["batch_id", "node_id"],
         indexes: &[IndexSpec {
-            columns: &["status", "node_id", "channel_id"],
+            columns: &["status", "node_id", "channel_id", "batch_id"],
             only: None,
+            filter: None,
         }],
     },
     TableSpec {
@@ -121,6 +133,7 @@ pub(super) const TABLES: &[TableSpec] = &[
         indexes: &[IndexSpec {
             columns: &["batch_id", "node_id"],
             only: None,
+            filter: None,
         }],
     },
     TableSpec {
@@ -155,6 +168,7 @@ pub(super) const TABLES: &[TableSpec] = &[
         indexes: &[IndexSpec {
             columns: &["batch_id", "node_id"],
             only: None,
+            filter: None,
         }],
     },
 ];

@@ -33,6 +33,8 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
              xact_id xid8 not null default pg_current_xact_id(),\n  \
              primary key (data_id)\n)",
             "create index sym_data_xact_id_idx on sym_data (xact_id)",
+            "create index sym_data_table_name_idx on sym_data (table_name, data_id) \
+             where event_type in ('U', 'D')",
         ]
     );
     assert_eq!(
@@ -54,7 +56,8 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
     );
     assert_eq!(
         create_statements(DatabaseKind::Sqlite, "data"),
-        ["create table sym_data (\n  \
+        [
+            "create table sym_data (\n  \
           data_id integer primary key autoincrement,\n  \
           table_name varchar(255) not null,\n  \
           event_type char(1) null,\n  \
@@ -65,7 +68,9 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
           channel_id varchar(50) not null default 'default',\n  \
           transaction_id varchar(1000) null,\n  \
           old_data text null,\n  \
-          source_node_id varchar(50) null\n)"]
+          source_node_id varchar(50) null\n)",
+            "create index sym_data_table_name_idx on sym_data (table_name, data_id) where event_type in ('U', 'D')"
+        ]
     );
 }
 
@@ -81,7 +86,7 @@ fn only_what_is_missing_is_added() {
             missing(kind, &Tables::default(), table("outgoing_batch"), &existing),
             [
                 "alter table sym_outgoing_batch add column batch_type char(2) not null default 'EV'",
-                "create index sym_outgoing_batch_status_idx on sym_outgoing_batch (status, node_id, channel_id)",
+                "create index sym_outgoing_batch_status_idx on sym_outgoing_batch (status, node_id, channel_id, batch_id)",
             ]
         );
     }
