@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging for this process. Called once, at the start of each service binary.
 pub fn init() {
     let filter = EnvFilter::try_from_env("SYM_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn,sqlx=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=off,sqlx=warn"));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
