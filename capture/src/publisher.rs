@@ -256,3 +256,6 @@ impl Encoder<'_> {
         Ok(spool)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Publishing to a real NATS server, and what happens after a crash at each step.
+
+use super::*;
+use crate::batch_store::StoredBatch;
+use crate::cutter::Cut;
+use crate::sync_triggers::sync_triggers;
+use crate::testing::TestNode;
+use symstream_nats::PARTITION_COUNT;
+use symstream_shared::db::DatabaseKind::Sqlite;
+use symstream_shared::engine::Engine;
+use symstream_shared::model::local_configuration;
+use symstream_shared::wire::Message;
+use symstream_tests::server::NatsServer;
+use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A SQLite node whose table `item` is captured, and a NATS server.
+struct Fixture {
+    node: TestNode,
+    source: Source,
+    bus: Bus,
+    config: watch::Sender<Option<Arc<Config>>>,
+    cut: watch::Sender<u64>,
+    server: NatsServer,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let server = NatsServer::start().await;
+        let node = TestNode::start(Sqlite).await;
+        node.db
+            .run(
+                "create table item (id integer primary key, name text);
+                 insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, target_node_group_id, \
+                 channel_id) values ('item', 'item', 'here', 'there', 'main')",
+            )
+            .await;
+        let mut source = node.source.clone();
+        let mut engine = Engine::clone(&source.engine);
+        engine.nats.urls = vec![server.url()];
+        source.engine = Arc::new(engine);
+        let mut conn = source.database.conn().await.expect("connection");
+        let config = local_configuration(&mut conn, &source.tables)
+            .await
+            .expect("configuration");
+        drop(conn);
+        let group = &source.engine.group;
+        sync_triggers(&source.database, &source.tables, &config, group, false)
+            .await
+            .expect("triggers");
+        let bus = Bus::connect(&source.engine, "test").await.expect("nats");
+        bus.ensure_streams().await.expect("streams");
+        Self {
+            node,
+            source,
+            bus,
+            config: watch::Sender::new(Some(Arc::new(config))),
+            cut: watch::Sender::new(0),
+            server,
+        }
+    }
+
+    fn channel() -> ChannelId {
+        ChannelId::new("main").expect("id")
+    }
+
+    /// Writes one row, which is cut as one batch.
+    async fn batch(&self, id: i64) {
+        self.node
+            .db
+            .run(&format!("insert into item values ({id}, 'name {id}')"))
+            .await;
+        let data_id = self.node.db.number("select max(data_id) from sym_data").await;
+        let mut runs = crate::data_runs::DataRuns::default();
+        runs.push(data_id);
+        let cut = Cut {
+            channel: Self::channel(),
+            runs,
+            count: 1,
+        };
+        let mut tx = self.node.db.begin().await.expect("transaction");
+        batch_store::store(&mut tx, &self.source.tables, &[cut], 0, now_ms())
+            .await
+            .expect("stored");
+        tx.commit().await.expect("commit");
+        self.cut.send_modify(|count| *count += 1);
+    }
+
+    async fn batches(&self) -> Vec<StoredBatch> {
+        let mut conn = self.source.database.conn().await.expect("connection");
+        batch_store::next(&mut conn, &self.source.tables, &Self::channel(), 0, 100)
+            .await
+            .expect("batches")
+    }
+
+    /// Publishes until it is dropped, as the agent does.
+    fn publish(&self) -> JoinSet<Result<(), Error>> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(
+            self.source.clone(),
+            self.bus.clone(),
+            self.config.subscribe(),
+            self.cut.subscribe(),
+            CancellationToken::new(),
+        ));
+        tasks
+    }
+
+    /// A part of a batch, as an agent that was killed left it on the subject.
+    async fn leave(&self, batch_id: i64, part: u32, part_last: u32) {
+        let header = PartHeader {
+            source: self.source.node.clone(),
+            target: None,
+            channel: Self::channel(),
+            batch_id,
+            previous_batch_id: None,
+            batch_type: BatchType::Event,
+            rows: 1,
+            part,
+            part_last,
+            configuration_version: 1,
+            time_ms: 1,
+        };
+        let mut publisher = self.bus.captured(&self.source.node, &Self::channel());
+        publisher.publish(&header, vec![0]).await.expect("published");
+    }
+
+    /// The messages as a router gets them: `batch part/last`, with the ids of the rows where they can be read.
+    fn messages(&self) -> Messages {
+        let (message_tx, message_rx) = mpsc::channel(16);
+        let mut tasks = JoinSet::new();
+        for partition in 0..PARTITION_COUNT {
+            let mut deliveries = self.bus.partition(partition);
+            let message_tx = message_tx.clone();
+            tasks.spawn(async move {
+                loop {
+                    let delivery = deliveries.next().await;
+                    let header = delivery.header().expect("header");
+                    let rows = match Message::decode(delivery.body()) {
+                        Ok(Message::Captured(part)) => part
+                            .rows
+                            .changes
+                            .iter()
+                            .map(|change| format!(" {}", change.data_id))
+                            .collect(),
+                        _ => String::new(),
+                    };
+                    let text = format!("{} {}/{}:{rows}", header.batch_id, header.part, header.part_last);
+                    delivery.ack().await.expect("ack");
+                    if message_tx.send(text).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Messages {
+            message_rx,
+            _tasks: tasks,
+        }
+    }
+}
+
+struct Messages {
+    message_rx: mpsc::Receiver<String>,
+    _tasks: JoinSet<()>,
+}
+
+impl Messages {
+    async fn next(&mut self, count: usize) -> Vec<String> {
+        let mut messages = Vec::new();
+        while messages.len() < count {
+            let next = tokio::time::timeout(PATIENCE, self.message_rx.recv()).await;
+            messages.push(
+                next.unwrap_or_else(|_| panic!("only {messages:?} came"))
+                    .expect("sender"),
+            );
+        }
+        messages
+    }
+}
+
+#[tokio::test]
+async fn batches_go_out_in_order_and_a_restart_goes_on_where_it_was() {
+    let f = Fixture::start().await;
+    let mut messages = f.messages();
+    f.batch(1).await;
+    f.batch(2).await;
+    let publishing = f.publish();
+    assert_eq!(messages.next(2).await, ["1 1/1: 1", "2 1/1: 2"]);
+    drop(publishing);
+    f.batch(3).await;
+    let _publishing = f.publish();
+    assert_eq!(messages.next(1).await, ["3 1/1: 3"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_published_in_part_goes_out_whole_under_a_new_number_before_what_follows() {
+    let f = Fixture::start().await;
+    let mut messages = f.messages();
+    for id in 1..=3 {
+        f.batch(id).await;
+    }
+    // GIVEN a crash between two parts of batch 2
+    f.leave(1, 1, 1).await;
+    f.leave(2, 1, 2).await;
+    assert_eq!(messages.next(2).await, ["1 1/1:", "2 1/2:"]);
+    let _publishing = f.publish();
+    assert_eq!(messages.next(2).await, ["4 1/1: 2", "5 1/1: 3"]);
+    let numbers: Vec<i64> = f.batches().await.iter().map(|batch| batch.batch_id).collect();
+    assert_eq!(numbers, [1, 4, 5]);
+    // AND the numbers after it are new, too
+    f.batch(4).await;
+    assert_eq!(messages.next(1).await, ["6 1/1: 4"]);
+}
+
+#[tokio::test]
+async fn what_the_stream_lost_is_published_again_in_order() {
+    let f = Fixture::start().await;
+    let mut messages = f.messages();
+    f.batch(1).await;
+    f.batch(2).await;
+    let _publishing = f.publish();
+    assert_eq!(messages.next(2).await, ["1 1/1: 1", "2 1/1: 2"]);
+    // GIVEN a report for the first only, and a stream that was emptied
+    f.node
+        .db
+        .run("update sym_capture_batch set routed = 1 where batch_id = 1")
+        .await;
+    let client = async_nats::connect(f.server.url()).await.expect("connect");
+    let stream = async_nats::jetstream::new(client)
+        .get_stream("SYM_CAPTURE")
+        .await
+        .expect("stream");
+    stream.purge().await.expect("purge");
+    f.batch(3).await;
+    assert_eq!(messages.next(2).await, ["2 1/1: 2", "3 1/1: 3"]);
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_in_time_is_noticed() {
+    let f = Fixture::start().await;
+    f.batch(1).await;
+    f.leave(7, 1, 1).await;
+    let mut publishing = f.publish();
+    let ended = tokio::time::timeout(PATIENCE, publishing.join_next())
+        .await
+        .expect("in time");
+    let err = ended
+        .expect("a task")
+        .expect("no panic")
+        .expect_err("it was restored");
+    assert!(matches!(err, Error::Restored(_)), "{err}");
+}
+
+#[tokio::test]
+async fn a_channel_that_is_switched_off_waits() {
+    let f = Fixture::start().await;
+    let mut messages = f.messages();
+    f.node.db.run("update sym_channel set enabled = 0").await;
+    let mut conn = f.source.database.conn().await.expect("connection");
+    let off = local_configuration(&mut conn, &f.source.tables)
+        .await
+        .expect("configuration");
+    let on = f.config.send_replace(Some(Arc::new(off)));
+    f.batch(1).await;
+    let _publishing = f.publish();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(2), messages.message_rx.recv())
+            .await
+            .is_err()
+    );
+    f.config.send_replace(on);
+    assert_eq!(messages.next(1).await, ["1 1/1: 1"]);
+}
