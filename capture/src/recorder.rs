@@ -131,3 +131,6 @@ impl History<'_> {
         tx.execute(&statement, &params).await.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;
