@@ -261,7 +261,8 @@ async fn apply_spooled(
             Err(err) => return Err(Ended::Wire(err)),
         }
     }
-    if seen == listed {
+    // Nothing at all: another loader has applied it, or somebody emptied the spool.
+    if !seen.is_empty() && seen == listed {
         Ok(())
     } else {
         Err(Ended::Incomplete)

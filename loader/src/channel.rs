@@ -4,6 +4,7 @@
 //! ends a round, and the next one begins with what the database says and lets the broker deliver everything
 //! that was not acknowledged once more.
 
+use crate::hole::Holes;
 use crate::round::{Round, RoundError};
 use std::time::Duration;
 use symstream_nats::Bus;
@@ -42,11 +43,18 @@ impl ChannelTask {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
         let mut told = String::new();
+        let mut holes = Holes::default();
         loop {
             let started = Instant::now();
-            let Err(err) = self.serve(&stop).await else { return };
+            let Err(err) = self.serve(&stop, &mut holes).await else {
+                return;
+            };
             if stop.is_cancelled() {
                 return;
+            }
+            if matches!(err, RoundError::Hole) {
+                // The pause was in the round, so that the other lanes went on meanwhile.
+                continue;
             }
             if started.elapsed() > Duration::from_secs(30) {
                 backoff.reset();
@@ -65,8 +73,8 @@ impl ChannelTask {
     }
 
     /// One round: until `stop` or an error.
-    async fn serve(&self, stop: &CancellationToken) -> Result<(), RoundError> {
-        let mut round = Round::open(&self.context, &self.channel).await?;
+    async fn serve(&self, stop: &CancellationToken, holes: &mut Holes) -> Result<(), RoundError> {
+        let mut round = Round::open(&self.context, &self.channel, holes).await?;
         round.repeat_statuses().await?;
         loop {
             if stop.is_cancelled() {
@@ -75,6 +83,7 @@ impl ChannelTask {
             if let Some((source, batch_id)) = round.ready(Instant::now()) {
                 round.load_spooled(source, batch_id).await?;
             }
+            round.check_holes(Instant::now())?;
             let due = round.due(Instant::now());
             tokio::select! {
                 biased;

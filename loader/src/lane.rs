@@ -4,6 +4,7 @@
 //! of its batch or its predecessor is missing, the lane is held) waits in the spool, in the target's database,
 //! and so can be acknowledged without being lost or holding up the lanes of other sources.
 
+use crate::hole::Hole;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -47,6 +48,8 @@ pub(crate) struct Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Waiting {
     previous: i64,
+    /// How many of its messages came.
+    messages: u32,
     /// Whether the last part is there.
     ended: bool,
     /// Whether a part was found to be missing, and nothing of the batch has come since.
@@ -101,9 +104,11 @@ impl Lane {
     pub(crate) fn spooled(&mut self, arrival: Arrival) {
         let waiting = self.waiting.entry(arrival.batch_id).or_insert(Waiting {
             previous: arrival.previous,
+            messages: 0,
             ended: false,
             lacking: false,
         });
+        waiting.messages = waiting.messages.saturating_add(1);
         waiting.ended |= arrival.last;
         waiting.lacking = false;
     }
@@ -145,10 +150,23 @@ impl Lane {
             .map(|hold| hold.next_attempt)
     }
 
-    /// The batch that the lane would need first, where others wait for it: a message is missing.
-    pub(crate) fn hole(&self) -> Option<i64> {
-        let (_, first) = self.waiting.first_key_value()?;
-        (self.next().is_none() && first.previous != self.position).then_some(first.previous)
+    /// What has to come before anything that waits can be applied: a batch, or the rest of one.
+    pub(crate) fn hole(&self) -> Option<Hole> {
+        if self.next().is_some() {
+            return None;
+        }
+        let (&batch_id, first) = self.waiting.first_key_value()?;
+        Some(if first.previous == self.position {
+            Hole {
+                batch_id,
+                messages: first.messages,
+            }
+        } else {
+            Hole {
+                batch_id: first.previous,
+                messages: 0,
+            }
+        })
     }
 
     fn next(&self) -> Option<i64> {
@@ -197,7 +215,11 @@ mod tests {
         assert_eq!(lane.arrive(whole(7, 5)), Step::Spool);
         lane.spooled(whole(7, 5));
         assert_eq!(lane.ready(Instant::now()), None);
-        assert_eq!(lane.hole(), Some(5));
+        let missing = Hole {
+            batch_id: 5,
+            messages: 0,
+        };
+        assert_eq!(lane.hole(), Some(missing));
 
         assert_eq!(lane.arrive(whole(5, 3)), Step::Apply);
         lane.applied(5);
@@ -217,8 +239,15 @@ mod tests {
         lane.spooled(part(2, 0, true));
         assert_eq!(lane.ready(Instant::now()), Some(2));
 
+        assert_eq!(lane.hole(), None);
+
         lane.incomplete(2);
         assert_eq!(lane.ready(Instant::now()), None);
+        let rest = Hole {
+            batch_id: 2,
+            messages: 2,
+        };
+        assert_eq!(lane.hole(), Some(rest));
         lane.spooled(part(2, 0, false));
         assert_eq!(lane.ready(Instant::now()), Some(2));
     }

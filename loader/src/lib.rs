@@ -12,6 +12,7 @@ mod batch;
 mod channel;
 mod dialect;
 mod error;
+mod hole;
 mod hostname;
 mod lane;
 mod ledger;

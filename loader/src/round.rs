@@ -2,6 +2,7 @@
 
 use crate::batch::{BatchKey, BatchLoader, Content, LoadError, now_ms};
 use crate::channel::Context;
+use crate::hole::Holes;
 use crate::lane::{Arrival, Hold, Lane, Step};
 use crate::ledger::Ledger;
 use crate::spool::{Spool, SpoolPart};
@@ -30,11 +31,14 @@ pub(crate) enum RoundError {
     Database(#[from] DbError),
     #[error("another loader is active for this node")]
     Overtaken,
+    /// The next round asks the database whether the lane is where this one believes it to be.
+    #[error("a lane waits for a message that does not come")]
+    Hole,
     #[error("statuses are not sent any more")]
     Stopped,
 }
 
-/// The state of a round; all of it can be read again from the database.
+/// The state of a round; all of it but the pauses of its holes can be read again from the database.
 pub(crate) struct Round<'a> {
     context: &'a Context,
     channel: &'a ChannelId,
@@ -43,12 +47,15 @@ pub(crate) struct Round<'a> {
     loader: BatchLoader,
     pub(crate) deliveries: Deliveries,
     lanes: HashMap<NodeId, Lane>,
-    /// The holes that were told, one a lane.
-    holes: HashMap<NodeId, i64>,
+    holes: &'a mut Holes,
 }
 
 impl<'a> Round<'a> {
-    pub(crate) async fn open(context: &'a Context, channel: &'a ChannelId) -> Result<Self, RoundError> {
+    pub(crate) async fn open(
+        context: &'a Context,
+        channel: &'a ChannelId,
+        holes: &'a mut Holes,
+    ) -> Result<Self, RoundError> {
         let ledger = Ledger::new(&context.tables, channel);
         let spool = Spool::new(&context.tables, channel);
         let mut conn = context.database.conn().await?;
@@ -71,6 +78,12 @@ impl<'a> Round<'a> {
                 lane.spooled(arrival);
             }
         }
+        let open = lanes
+            .iter()
+            .filter_map(|(source, lane)| Some((source, lane.hole()?)));
+        for (source, hole) in holes.begin(open, Instant::now()) {
+            tracing::warn!(node_id = %context.node, source = %source, channel = %channel, batch_id = hole.batch_id, messages = hole.messages, "a batch of this lane, or a part of it, is missing; what follows waits for it");
+        }
         Ok(Self {
             context,
             channel,
@@ -84,7 +97,7 @@ impl<'a> Round<'a> {
             ),
             deliveries: context.bus.lane_deliveries(&context.node, channel),
             lanes,
-            holes: HashMap::new(),
+            holes,
         })
     }
 
@@ -116,7 +129,17 @@ impl<'a> Round<'a> {
         self.lanes
             .values()
             .filter_map(|lane| lane.ready(now).map(|_| now).or_else(|| lane.next_attempt()))
+            .chain(self.holes.next_look())
             .min()
+    }
+
+    /// # Errors
+    /// [`RoundError::Hole`] when it is time to ask the database about a hole.
+    pub(crate) fn check_holes(&self, now: Instant) -> Result<(), RoundError> {
+        match self.holes.next_look() {
+            Some(look) if look <= now => Err(RoundError::Hole),
+            _ => Ok(()),
+        }
     }
 
     /// Does with a message what its lane says. Without an error it is acknowledged, or comes again.
@@ -164,7 +187,7 @@ impl<'a> Round<'a> {
                 if let Some(lane) = self.lanes.get_mut(&source) {
                     lane.spooled(arrival);
                 }
-                self.tell_hole(&source);
+                self.watch_hole(&source);
             }
         }
         self.acknowledge(delivery).await;
@@ -258,6 +281,7 @@ impl<'a> Round<'a> {
                 if let Some(lane) = self.lanes.get_mut(&batch.source) {
                     lane.incomplete(batch_id);
                 }
+                self.watch_hole(&batch.source);
                 tracing::warn!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "a part of a batch is missing; the lane waits for it");
                 self.deliveries.reopen();
                 Ok(())
@@ -271,6 +295,7 @@ impl<'a> Round<'a> {
         if let Some(lane) = self.lanes.get_mut(&batch.source) {
             lane.applied(batch.batch_id);
         }
+        self.watch_hole(&batch.source);
         tracing::debug!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id = batch.batch_id, "batch applied");
     }
 
@@ -335,19 +360,9 @@ impl<'a> Round<'a> {
         Ok(news)
     }
 
-    fn tell_hole(&mut self, source: &NodeId) {
+    fn watch_hole(&mut self, source: &NodeId) {
         let hole = self.lanes.get(source).and_then(Lane::hole);
-        let told = self.holes.get(source).copied();
-        match hole {
-            Some(missing) if told != Some(missing) => {
-                tracing::warn!(node_id = %self.context.node, source = %source, channel = %self.channel, batch_id = missing, "a batch of this lane is missing; what follows waits for it");
-                self.holes.insert(source.clone(), missing);
-            }
-            Some(_) => {}
-            None => {
-                self.holes.remove(source);
-            }
-        }
+        self.holes.see(source, hole, Instant::now());
     }
 
     /// A lost acknowledgement brings the message again, and it is skipped then.

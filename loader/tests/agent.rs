@@ -258,3 +258,29 @@ async fn a_second_loader_waits_for_the_first() {
     fixture.has(&["1", "2"]).await;
     second.stop().await;
 }
+
+/// A loader that has read its lanes; then another one, which was slow to stop, commits batch 1 of `cloud`.
+async fn overtaken(fixture: &Fixture) -> Running {
+    fixture.register().await;
+    fixture
+        .db
+        .run("insert into sym_incoming_lane (source_node_id, channel_id, batch_id, attempt_count) values ('cloud', 'default', 0, 0)")
+        .await;
+    let agent = Running::start(&fixture.engine);
+    fixture.publish(&batch("depot", 1, 0, &["100", "depot"])).await;
+    fixture.has(&["100"]).await;
+    fixture
+        .db
+        .run("update sym_incoming_lane set batch_id = 1 where source_node_id = 'cloud'")
+        .await;
+    agent
+}
+
+#[tokio::test]
+async fn a_lane_that_another_loader_moved_is_read_again() {
+    let fixture = Fixture::new().await;
+    let agent = overtaken(&fixture).await;
+    fixture.publish(&batch("cloud", 2, 1, &["2", "b"])).await;
+    fixture.has(&["2", "100"]).await;
+    agent.stop().await;
+}
