@@ -6,6 +6,7 @@
 
 mod connect;
 mod error;
+mod fresh;
 mod kind;
 mod listen;
 mod lock;

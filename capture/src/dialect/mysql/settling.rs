@@ -52,7 +52,7 @@ impl Settling {
             Stage::Noted(noted) => Self::ask(database, noted, Witness::begin(database).await?).await?,
             Stage::Asking(noted, witness) => Self::ask(database, noted, witness).await?,
             Stage::Waiting(noted, mut open) => {
-                // An older answer than one before it there is none, so what is not listed has ended.
+                // No answer is older than the one before it, so what is not listed any more has ended.
                 let still_open = Self::open_transactions(database).await?;
                 open.retain(|transaction| still_open.contains(transaction));
                 if open.is_empty() {
@@ -159,9 +159,12 @@ mod tests {
         Settling::open_transactions(&database).await.expect("answer");
         // WHEN a transaction holds an id THEN the answer that does not know it yet is not taken
         let mut late = node.db.begin().await.expect("transaction");
-        late.execute("insert into sym_state (state_key, state_value) values ('x', 'y')", &[])
-            .await
-            .expect("written");
+        late.execute(
+            "insert into sym_state (state_key, state_value) values ('x', 'y')",
+            &[],
+        )
+        .await
+        .expect("written");
         let mut settling = Settling::default();
         assert!(!settles(&mut settling, &database, 6).await);
         // WHEN answers are new again THEN it is waited for until it ends
