@@ -16,6 +16,8 @@ use symstream_shared::schema::Tables;
 
 /// A look is one query by key.
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(200);
+/// Gaps that one statement asks for.
+const GAPS_MAX: usize = 500;
 
 pub(crate) struct Reader {
     database: Database,
@@ -46,13 +48,19 @@ impl Reader {
         if self.settling.advance(&self.database, &position.gaps).await? {
             return Ok(true);
         }
-        let (condition, params) = condition(position);
-        let statement = format!(
-            "select exists(select 1 from {} where {condition})",
-            self.tables.name("data")
-        );
-        let found = self.database.query_opt(&statement, &params).await?;
-        Ok(found.map(|row| row.int(0)).transpose()? == Some(1))
+        let mut conn = self.database.conn().await?;
+        // What is new is behind the highest id more often than in a gap.
+        for (condition, params) in conditions(position).iter().rev() {
+            let statement = format!(
+                "select exists(select 1 from {} where {condition})",
+                self.tables.name("data")
+            );
+            let found = conn.query_opt(&statement, params).await?;
+            if found.map(|row| row.int(0)).transpose()? == Some(1) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -74,23 +82,33 @@ impl ChangeReader for Reader {
     ) -> BoxFuture<'a, Result<Option<String>, DbError>> {
         Box::pin(async move {
             let before = before.map_or_else(|| Ok(Position::default()), Position::parse)?;
-            let (condition, params) = condition(&before);
+            let conditions = conditions(&before);
             let table = self.tables.name("data");
-            let transactions = transactions(tx, &table, &condition, &params).await?;
-            let statement = format!(
-                "select data_id, channel_id, connection_id, transaction_id from {table} where {condition} \
-                 order by data_id"
-            );
+            let mut transactions = Transactions::new();
+            let mut found = Vec::with_capacity(conditions.len());
+            for condition in &conditions {
+                found.push(add_transactions(tx, &table, condition, &mut transactions).await?);
+            }
             let mut walk = Walk::new(&before);
-            tx.query_each(&statement, &params, &mut |row| {
-                let data_id = row.int(0)?;
-                walk.found(data_id);
-                let key = (row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
-                let transaction_last = transactions.get(&key).copied().unwrap_or(data_id);
-                each(captured_id(data_id, key.0, transaction_last)?);
-                Ok(())
-            })
-            .await?;
+            // Ascending: the gaps, then what is behind them.
+            for ((condition, params), any) in conditions.iter().zip(found) {
+                if !any {
+                    continue;
+                }
+                let statement = format!(
+                    "select data_id, channel_id, connection_id, transaction_id from {table} where {condition} \
+                     order by data_id"
+                );
+                tx.query_each(&statement, params, &mut |row| {
+                    let data_id = row.int(0)?;
+                    walk.found(data_id);
+                    let key = (row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
+                    let transaction_last = transactions.get(&key).copied().unwrap_or(data_id);
+                    each(captured_id(data_id, key.0, transaction_last)?);
+                    Ok(())
+                })
+                .await?;
+            }
             self.idle.found(!transactions.is_empty());
             let after = walk.finish(&self.settling.take_settled());
             Ok((after != before).then(|| after.to_string()))
@@ -103,38 +121,110 @@ impl ChangeReader for Reader {
     }
 }
 
-/// Channel, connection, and what an expression of the user's says: rows that have all of it in common may be one
-/// transaction as far as anybody can tell.
-type Transaction = (String, Option<i64>, Option<String>);
+/// For each channel, connection, and what an expression of the user's says, the last row in a reading: rows that have
+/// all of it in common may be one transaction as far as anybody can tell.
+type Transactions = HashMap<(String, Option<i64>, Option<String>), i64>;
 
-/// The last row of each transaction in a reading. A window function would say it with each row, but MariaDB 10.11
-/// takes minutes for some thousand rows.
-async fn transactions(
+/// Adds the last row of each transaction; whether there are any. A window function would say it with each row, but
+/// MariaDB 10.11 takes minutes for some thousand rows.
+async fn add_transactions(
     tx: &mut dyn Sql,
     table: &str,
-    condition: &str,
-    params: &[Param],
-) -> Result<HashMap<Transaction, i64>, DbError> {
+    (condition, params): &(String, Vec<Param>),
+    transactions: &mut Transactions,
+) -> Result<bool, DbError> {
     let statement = format!(
         "select channel_id, connection_id, transaction_id, max(data_id) from {table} where {condition} \
          group by channel_id, connection_id, transaction_id"
     );
-    let mut transactions = HashMap::new();
+    let mut any = false;
     tx.query_each(&statement, params, &mut |row| {
-        transactions.insert((row.text(0)?, row.opt_int(1)?, row.opt_text(2)?), row.int(3)?);
+        any = true;
+        let last = row.int(3)?;
+        transactions
+            .entry((row.text(0)?, row.opt_int(1)?, row.opt_text(2)?))
+            .and_modify(|known| *known = last.max(*known))
+            .or_insert(last);
         Ok(())
     })
     .await?;
-    Ok(transactions)
+    Ok(any)
 }
 
-/// What a reading has to look at: behind the highest id, and in the gaps.
-fn condition(position: &Position) -> (String, Vec<Param>) {
-    let mut condition = "data_id > ?".to_owned();
-    let mut params = vec![Param::Int(position.last)];
-    for &(first, last) in position.gaps.as_slice() {
-        condition.push_str(" or data_id between ? and ?");
-        params.extend([Param::Int(first), Param::Int(last)]);
+/// What a reading has to look at, ascending: the gaps, then what is behind the highest id. Several conditions, because
+/// a statement has at most 65,535 parameters, and as many gaps as a long transaction leaves time for.
+fn conditions(position: &Position) -> Vec<(String, Vec<Param>)> {
+    let mut pieces = position.gaps.as_slice().chunks(GAPS_MAX).peekable();
+    let mut conditions = Vec::new();
+    while let Some(piece) = pieces.next() {
+        let mut condition = vec!["data_id between ? and ?"; piece.len()].join(" or ");
+        let mut params: Vec<Param> = piece
+            .iter()
+            .flat_map(|&(first, last)| [Param::Int(first), Param::Int(last)])
+            .collect();
+        // Mostly there are a few gaps, and one statement for everything.
+        if pieces.peek().is_none() {
+            condition.push_str(" or data_id > ?");
+            params.push(Param::Int(position.last));
+        }
+        conditions.push((condition, params));
     }
-    (condition, params)
+    if conditions.is_empty() {
+        conditions.push(("data_id > ?".to_owned(), vec![Param::Int(position.last)]));
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+    use symstream_shared::db::{DatabaseKind, TxKind};
+
+    #[tokio::test]
+    async fn more_gaps_than_a_statement_has_parameters_are_read() {
+        let node = TestNode::start(DatabaseKind::Mysql).await;
+        // GIVEN every second id of 100,000 missing
+        let gaps: Vec<String> = (1..=50_000).map(|n| (2 * n).to_string()).collect();
+        let before = format!("100001 {}", gaps.join(","));
+        let insert = "insert into sym_data (data_id, table_name, event_type, trigger_hist_id, channel_id, \
+                      connection_id) values";
+        // WHEN some come late, and one behind them: 4, 60000 and 100002 are one transaction
+        for (id, connection) in [(3, 9), (4, 7), (60_000, 7), (60_002, 8), (100_002, 7)] {
+            node.db
+                .run(&format!("{insert} ({id}, 't', 'I', 1, 'main', {connection})"))
+                .await;
+        }
+        let mut reader = Reader::new(node.source.database.clone(), node.source.tables.clone());
+        reader.stored(Some(&before)).expect("position");
+        assert!(reader.look().await.expect("look"));
+        // THEN they are read, and nothing else
+        let mut tx = node
+            .source
+            .database
+            .begin(TxKind::Snapshot)
+            .await
+            .expect("snapshot");
+        let mut read = Vec::new();
+        let after = reader
+            .read(&mut tx, Some(&before), &mut |row| {
+                read.push((row.data_id, row.transaction_last));
+            })
+            .await
+            .expect("reading");
+        assert_eq!(
+            read,
+            [
+                (4, 100_002),
+                (60_000, 100_002),
+                (60_002, 60_002),
+                (100_002, 100_002)
+            ]
+        );
+        let rest: Vec<String> = gaps
+            .into_iter()
+            .filter(|gap| !["4", "60000", "60002"].contains(&gap.as_str()))
+            .collect();
+        assert_eq!(after, Some(format!("100002 {}", rest.join(","))));
+    }
 }
