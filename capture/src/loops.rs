@@ -1,6 +1,7 @@
 //! The loops of a capture agent, each kept alive by itself.
 
 use crate::configuration::{self, Outlets};
+use crate::dialect::reading::Backlog;
 use crate::error::Error;
 use crate::source::Source;
 use crate::supervision::until_done;
@@ -27,7 +28,15 @@ pub(crate) fn start(source: Source, life: &CancellationToken) -> JoinSet<Result<
     };
     spawn("capture", {
         let (source, cut) = (source.clone(), Arc::clone(&cut));
-        Box::new(move || Box::pin(reader::run(source.clone(), Arc::clone(&cut))))
+        // Of the agent's life, not of an attempt.
+        let backlog = Backlog::default();
+        Box::new(move || {
+            Box::pin(reader::run(
+                source.clone(),
+                Arc::clone(&backlog),
+                Arc::clone(&cut),
+            ))
+        })
     });
     spawn("trigger synchronisation", {
         let (source, outlets) = (source.clone(), Arc::clone(&outlets));

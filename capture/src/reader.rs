@@ -2,7 +2,7 @@
 
 use crate::batch_store;
 use crate::cutter::Cutter;
-use crate::dialect::reading::{ChangeReader, change_reader};
+use crate::dialect::reading::{Backlog, ChangeReader, change_reader};
 use crate::error::Error;
 use crate::source::{Source, now_ms};
 use crate::state;
@@ -27,8 +27,12 @@ const GATHERING_LOOK: Duration = Duration::from_millis(5);
 
 /// Reads for ever. `cut` changes when there are new batches to publish. May be dropped: a reading that was not
 /// committed is made again.
-pub(crate) async fn run(source: Source, cut: Arc<watch::Sender<u64>>) -> Result<Infallible, Error> {
-    let mut reader = Reader::new(source);
+pub(crate) async fn run(
+    source: Source,
+    backlog: Backlog,
+    cut: Arc<watch::Sender<u64>>,
+) -> Result<Infallible, Error> {
+    let mut reader = Reader::new(source, backlog);
     loop {
         reader.changes.wait().await?;
         gather(&reader.source).await?;
@@ -63,9 +67,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(source: Source) -> Self {
+    fn new(source: Source, backlog: Backlog) -> Self {
         Self {
-            changes: change_reader(&source.database, &source.tables),
+            changes: change_reader(&source.database, &source.tables, backlog),
             sizes: HashMap::new(),
             sizes_read: None,
             source,

@@ -3,6 +3,7 @@
 use super::{mysql, postgres, sqlite};
 use crate::cutter::CapturedId;
 use futures_util::future::BoxFuture;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
@@ -34,13 +35,17 @@ pub(crate) trait ChangeReader: Send {
     fn stored(&mut self, position: Option<&str>) -> Result<(), DbError>;
 }
 
+/// The highest `data_id` that was there when the agent's life began, once it is known: the readers of one life share
+/// it, because one that begins anew after an error finds what was captured while the agent watched.
+pub(crate) type Backlog = Arc<OnceLock<i64>>;
+
 /// The reader for a database.
-pub(crate) fn change_reader(database: &Database, tables: &Tables) -> Box<dyn ChangeReader> {
+pub(crate) fn change_reader(database: &Database, tables: &Tables, backlog: Backlog) -> Box<dyn ChangeReader> {
     let (database, tables) = (database.clone(), tables.clone());
     match database.kind() {
         DatabaseKind::Postgres => Box::new(postgres::reader::Reader::new(database, tables)),
         DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables)),
-        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables)),
+        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables, backlog)),
     }
 }
 

@@ -18,7 +18,7 @@ struct Fixture {
 impl Fixture {
     async fn start(kind: DatabaseKind) -> Self {
         let node = TestNode::start(kind).await;
-        let reader = Reader::new(node.source.clone());
+        let reader = Reader::new(node.source.clone(), Backlog::default());
         Self { node, reader }
     }
 
@@ -204,6 +204,26 @@ async fn sqlite_takes_what_comes_as_a_whole_and_cuts_a_backlog() {
     assert_eq!(f.read().await, ["9-13"]);
 }
 
+#[tokio::test]
+async fn sqlite_cuts_nothing_that_was_captured_while_the_agent_was_there() {
+    let mut f = Fixture::start(Sqlite).await;
+    // GIVEN a backlog, and an agent that began while another transaction has the lock
+    f.commit(4).await;
+    let backlog = Backlog::default();
+    f.reader = Reader::new(f.node.source.clone(), Arc::clone(&backlog));
+    let mut large = f.begin().await;
+    f.write(&mut large, 5).await;
+    f.reader.changes.wait().await.expect("look");
+    // WHEN its reading fails, and another reader begins anew after it
+    large.commit().await.expect("commit");
+    f.reader = Reader::new(f.node.source.clone(), Arc::clone(&backlog));
+    // THEN the backlog is cut, and the transaction stays whole
+    assert_eq!(f.read().await, ["1-3", "4-9"]);
+    f.commit(5).await;
+    f.reader = Reader::new(f.node.source.clone(), backlog);
+    assert_eq!(f.read().await, ["10-14"]);
+}
+
 async fn is_woken(kind: DatabaseKind) {
     let mut f = Fixture::start(kind).await;
     tokio::time::timeout(PATIENCE, f.reader.changes.wait())
@@ -229,7 +249,7 @@ async fn a_commit_wakes_the_reader_of_mariadb_and_sqlite() {
 async fn two_readers_cut_every_row_once() {
     for kind in [Postgres, Mysql, Sqlite] {
         let f = Fixture::start(kind).await;
-        let mut second = Reader::new(f.node.source.clone());
+        let mut second = Reader::new(f.node.source.clone(), Backlog::default());
         let writing = async {
             for _ in 0..100 {
                 f.commit(1).await;
@@ -249,7 +269,7 @@ async fn two_readers_cut_every_row_once() {
                 tokio::task::yield_now().await;
             }
         };
-        let mut first = Reader::new(f.node.source.clone());
+        let mut first = Reader::new(f.node.source.clone(), Backlog::default());
         let also = async {
             while !stop.is_cancelled() {
                 if let Err(err) = first.read_once().await {
@@ -268,7 +288,7 @@ async fn two_readers_cut_every_row_once() {
         };
         tokio::join!(writing, reading, also);
         eventually(PATIENCE, "all rows to be cut", || async {
-            let mut last = Reader::new(f.node.source.clone());
+            let mut last = Reader::new(f.node.source.clone(), Backlog::default());
             last.read_once().await.map_err(|err| err.to_string())?;
             let cut = f.ids().await.len();
             if cut >= 100 { Ok(()) } else { Err(cut.to_string()) }

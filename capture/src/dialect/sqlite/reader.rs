@@ -1,11 +1,11 @@
 //! Reading `sym_data` on SQLite: one writer at a time, so `data_id` order is commit order.
 //!
 //! The position is the highest `data_id` read. Transactions leave no mark; what one reading finds while it
-//! watches is taken as a whole, because a reading sees whole transactions only. What has gathered before the
-//! agent started may be cut anywhere.
+//! watches is taken as a whole, because a reading sees whole transactions only. What had gathered before the
+//! agent started ([`Backlog`]) may be cut anywhere.
 
 use crate::cutter::CapturedId;
-use crate::dialect::reading::{ChangeReader, IdlePoll, captured_id};
+use crate::dialect::reading::{Backlog, ChangeReader, IdlePoll, captured_id};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
@@ -23,13 +23,15 @@ pub(crate) struct Reader {
     idle: IdlePoll,
     /// As it is stored; `None` before the first reading.
     position: Option<i64>,
+    backlog: Backlog,
 }
 
 impl Reader {
-    pub(crate) fn new(database: Database, tables: Tables) -> Self {
+    pub(crate) fn new(database: Database, tables: Tables, backlog: Backlog) -> Self {
         Self {
             database,
             tables,
+            backlog,
             watch: None,
             data_version: None,
             idle: IdlePoll::new(LOOK_EVERY_MAX),
@@ -43,6 +45,8 @@ impl Reader {
             Some(watch) => watch,
             none => none.insert(self.database.conn().await?.detach()),
         };
+        // Before the first reading, which waits for a transaction that holds the lock: that one is no backlog.
+        backlog_end(&self.backlog, &self.tables, watch).await?;
         let version = watch.query("pragma data_version", &[]).await?;
         let version = version.first().map(|row| row.int(0)).transpose()?;
         if version == self.data_version {
@@ -88,22 +92,17 @@ impl ChangeReader for Reader {
     ) -> BoxFuture<'a, Result<Option<String>, DbError>> {
         Box::pin(async move {
             let last = data_id(before)?;
-            let transaction_last = match self.position {
-                Some(_) => {
-                    "case when transaction_id is null then max(data_id) over (partition by channel_id) \
-                     else max(data_id) over (partition by channel_id, transaction_id) end"
-                }
-                None => {
-                    "case when transaction_id is null then data_id \
-                     else max(data_id) over (partition by channel_id, transaction_id) end"
-                }
-            };
+            let backlog = backlog_end(&self.backlog, &self.tables, tx).await?;
             let statement = format!(
-                "select data_id, channel_id, {transaction_last} from {} where data_id > ? order by data_id",
+                "select data_id, channel_id, \
+                 case when transaction_id is not null then max(data_id) over (partition by channel_id, transaction_id) \
+                 when data_id <= ? then data_id \
+                 else max(data_id) over (partition by channel_id) end \
+                 from {} where data_id > ? order by data_id",
                 self.tables.name("data")
             );
             let mut highest = last;
-            tx.query_each(&statement, &[last.into()], &mut |row| {
+            tx.query_each(&statement, &[backlog.into(), last.into()], &mut |row| {
                 let row = captured_id(row.int(0)?, row.text(1)?, row.int(2)?)?;
                 highest = highest.max(row.data_id);
                 each(row);
@@ -119,6 +118,19 @@ impl ChangeReader for Reader {
         self.position = Some(data_id(position)?);
         Ok(())
     }
+}
+
+/// The last row that may be cut from the next one: it was committed when the agent's life began.
+async fn backlog_end(backlog: &Backlog, tables: &Tables, sql: &mut dyn Sql) -> Result<i64, DbError> {
+    if let Some(end) = backlog.get() {
+        return Ok(*end);
+    }
+    let statement = format!("select coalesce(max(data_id), 0) from {}", tables.name("data"));
+    let end = sql
+        .query_opt(&statement, &[])
+        .await?
+        .map_or(Ok(0), |row| row.int(0))?;
+    Ok(*backlog.get_or_init(|| end))
 }
 
 fn data_id(position: Option<&str>) -> Result<i64, DbError> {
