@@ -95,3 +95,62 @@ async fn remove(source: &Source, batch_id: i64, runs: &DataRuns) -> Result<(), E
 fn batch_tables(tables: &Tables) -> [String; 3] {
     ["outgoing_batch_hist", "outgoing_batch", "capture_batch"].map(|table| tables.name(table))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+    use symstream_shared::db::DatabaseKind::{Mysql, Postgres, Sqlite};
+
+    #[tokio::test]
+    async fn only_what_every_target_has_is_removed() {
+        for kind in [Postgres, Mysql, Sqlite] {
+            let node = TestNode::start(kind).await;
+            for data_id in 1..=10 {
+                node.db
+                    .run(&format!(
+                        "insert into sym_data (data_id, table_name, event_type, trigger_hist_id, channel_id) \
+                         values ({data_id}, 't', 'I', 1, 'main'); \
+                         insert into sym_data_event (data_id, node_id, channel_id, batched) \
+                         values ({data_id}, '-1', 'main', '0')"
+                    ))
+                    .await;
+            }
+            // GIVEN batch 1 has reached both nodes, 2 nobody, 3 one of two; 4 is young; 5 has no report; 6 is done but
+            // behind it; rows 9 and 10 are in no batch yet
+            node.db
+                .run(
+                    "insert into sym_capture_batch (batch_id, channel_id, data_ranges, create_time, routed) values \
+                     (1, 'main', '1,3', '2020-01-01 00:00:00', 1), (2, 'main', '2', '2020-01-01 00:00:00', 1), \
+                     (3, 'main', '4', '2020-01-01 00:00:00', 1), (4, 'main', '5', '2037-01-01 00:00:00', 1), \
+                     (5, 'main', '6-7', '2020-01-01 00:00:00', 0), (6, 'main', '8', '2020-01-01 00:00:00', 1); \
+                     insert into sym_outgoing_batch (batch_id, node_id, channel_id, status, create_time) values \
+                     (1, 'a', 'main', 'OK', '2020-01-01 00:00:00'), (1, 'b', 'main', 'OK', '2020-01-01 00:00:00'), \
+                     (3, 'a', 'main', 'OK', '2020-01-01 00:00:00'), (3, 'b', 'main', 'ER', '2020-01-01 00:00:00')",
+                )
+                .await;
+            let batches = done_before(&node.source, now_ms()).await.expect("batches");
+            for (batch_id, runs) in &batches {
+                remove(&node.source, *batch_id, runs).await.expect("removed");
+            }
+            let ids = |table: &str| format!("select data_id from {table} order by data_id");
+            let rest = ["4", "5", "6", "7", "8", "9", "10"];
+            assert_eq!(node.db.rows(&ids("sym_data")).await.concat(), rest, "{kind}");
+            assert_eq!(
+                node.db.rows(&ids("sym_data_event")).await.concat(),
+                rest,
+                "{kind}"
+            );
+            let batches = node
+                .db
+                .rows("select batch_id from sym_capture_batch order by batch_id")
+                .await;
+            assert_eq!(batches.concat(), ["3", "4", "5", "6"], "{kind}");
+            assert_eq!(
+                node.db.number("select count(*) from sym_outgoing_batch").await,
+                2,
+                "{kind}"
+            );
+        }
+    }
+}
