@@ -107,7 +107,8 @@ impl Ledger {
         Ok(sql.execute(&statement, &params).await? == 1)
     }
 
-    /// Holds the lane at its failed batch.
+    /// Holds the lane at its failed batch. `false` when it does not stand at the batch's predecessor `previous`:
+    /// then another loader went on, and the transaction must not be committed.
     ///
     /// # Errors
     /// [`DbError`] as the database says.
@@ -115,13 +116,13 @@ impl Ledger {
         &self,
         sql: &mut dyn Sql,
         source: &NodeId,
-        batch_id: i64,
+        (previous, batch_id): (i64, i64),
         attempts: u32,
         next_attempt_ms: i64,
-    ) -> Result<(), DbError> {
+    ) -> Result<bool, DbError> {
         let statement = format!(
             "update {} set held_batch_id = ?, attempt_count = ?, next_attempt_time = ?, update_time = {} \
-             where source_node_id = ? and channel_id = ? and batch_id < ?",
+             where source_node_id = ? and channel_id = ? and batch_id = ?",
             self.lane,
             sql.kind().now()
         );
@@ -131,9 +132,9 @@ impl Ledger {
             Param::Time(next_attempt_ms),
             source.as_str().into(),
             self.channel.as_str().into(),
-            batch_id.into(),
+            previous.into(),
         ];
-        sql.execute(&statement, &params).await.map(drop)
+        Ok(sql.execute(&statement, &params).await? == 1)
     }
 
     /// Records what became of a batch. A skipped one keeps the status that it had.

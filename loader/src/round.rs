@@ -319,15 +319,21 @@ impl<'a> Round<'a> {
         let next_ms = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(0);
 
         let mut tx = self.context.database.begin(TxKind::Write).await?;
+        let at = (batch.previous, batch.batch_id);
+        let held = self
+            .ledger
+            .hold(&mut tx, &batch.source, at, attempts + 1, next_ms)
+            .await?;
+        if !held {
+            tx.rollback().await?;
+            return Err(RoundError::Overtaken);
+        }
         if news {
             self.ledger.record(&mut tx, &batch.source, result).await?;
         }
         if let Some(part) = part {
             self.spool.put(&mut tx, part).await?;
         }
-        self.ledger
-            .hold(&mut tx, &batch.source, batch.batch_id, attempts + 1, next_ms)
-            .await?;
         tx.commit().await?;
 
         if news {

@@ -284,3 +284,32 @@ async fn a_lane_that_another_loader_moved_is_read_again() {
     fixture.has(&["2", "100"]).await;
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_stale_loader_makes_no_error_of_a_batch_that_another_one_applied() {
+    let mut fixture = Fixture::new().await;
+    let agent = overtaken(&fixture).await;
+    fixture
+        .db
+        .run("insert into sym_incoming_batch (batch_id, node_id, status) values (1, 'cloud', 'OK')")
+        .await;
+    fixture
+        .db
+        .run("insert into sym_incoming_batch_hist (batch_id, node_id, status) values (1, 'cloud', 'OK')")
+        .await;
+    // The loader would write it, and can not.
+    fixture.publish(&batch("cloud", 1, 0, &["1", "∅"])).await;
+    assert_eq!(fixture.status().await, ["1 OK"]);
+    assert_eq!(
+        fixture
+            .db
+            .rows("select status from sym_incoming_batch where node_id = 'cloud'")
+            .await,
+        [["OK"]]
+    );
+    assert_eq!(
+        fixture.db.number("select count(*) from sym_incoming_spool").await,
+        0
+    );
+    agent.stop().await;
+}
