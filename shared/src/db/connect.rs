@@ -131,6 +131,7 @@ impl Database {
                 let pool = PgPoolOptions::new()
                     .max_connections(CONNECTIONS_MAX)
                     .acquire_timeout(WAIT)
+                    .before_acquire(|conn, _| Box::pin(async { Ok(is_idle(conn)) }))
                     .after_connect(move |conn, _| {
                         let init = init.clone();
                         Box::pin(async move {
@@ -163,6 +164,7 @@ impl Database {
                 let pool = MySqlPoolOptions::new()
                     .max_connections(CONNECTIONS_MAX)
                     .acquire_timeout(WAIT)
+                    .before_acquire(|conn, _| Box::pin(async { Ok(is_idle(conn)) }))
                     .after_connect(move |conn, _| {
                         let init = init.clone();
                         Box::pin(async move {
@@ -201,6 +203,7 @@ impl Database {
                 let pool = SqlitePoolOptions::new()
                     .max_connections(CONNECTIONS_MAX)
                     .acquire_timeout(WAIT)
+                    .before_acquire(|conn, _| Box::pin(async { Ok(is_idle(conn)) }))
                     .after_connect(move |conn, _| {
                         let init = init.clone();
                         Box::pin(async move {
@@ -341,6 +344,12 @@ impl Database {
             Pools::Sqlite(pool) => pool.close().await,
         }
     }
+}
+
+/// Whether a pooled connection has no transaction, as it has to be. After a commit or rollback that failed, the
+/// driver may count a transaction that the database has ended: such a connection is closed, not used again.
+fn is_idle(conn: &impl sqlx::Connection) -> bool {
+    !conn.is_in_transaction()
 }
 
 impl Tx {

@@ -63,6 +63,10 @@ impl DbError {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::lost("the database connection was closed".to_owned())
             }
+            // The connection's transaction is not what the driver believes it to be; the pool closes it.
+            sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed => {
+                Self::lost("the database connection is in an unknown state".to_owned())
+            }
             sqlx::Error::Protocol(err) => {
                 Self::lost(format!("the database's answer is not understood: {err}"))
             }
@@ -117,8 +121,11 @@ fn classify(kind: DatabaseKind, state: &str, code: i64) -> (Disposition, bool) {
         },
         // https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
         DatabaseKind::Mysql => match code {
-            // Lock wait timeout, deadlock, too many connections, record changed since last read (MariaDB 1020).
-            1205 | 1213 | 1040 | 1020 => (Disposition::Retry, false),
+            // Lock wait timeout, deadlock, lock table full, error at commit, deadlock of a distributed transaction:
+            // all of them may have rolled the whole transaction back, so nothing may be written behind them.
+            1205 | 1213 | 1206 | 1180 | 1614 => (Disposition::Retry, false),
+            // Too many connections, record changed since last read (MariaDB 1020).
+            1040 | 1020 => (Disposition::Retry, false),
             // Server shutdown, normal shutdown, forced close, connection killed.
             1053 | 1077 | 1079 | 1080 | 1317 | 1927 => (Disposition::Retry, true),
             1044 | 1045 | 1049 | 1698 => (Disposition::Fatal, false),
