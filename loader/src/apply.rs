@@ -184,18 +184,21 @@ impl<'a> Applier<'a> {
         if savepoint {
             sql.execute(SAVEPOINT, &[]).await?;
         }
-        let done = match sql.execute(&statement.sql, &statement.params).await {
-            Ok(count) => counts(count),
+        let failure = match sql.execute(&statement.sql, &statement.params).await {
+            Ok(count) if counts(count) => {
+                if savepoint {
+                    sql.execute(RELEASE, &[]).await?;
+                }
+                return Ok(true);
+            }
+            Ok(_) => None,
             Err(err) if err.disposition == Disposition::Retry => return Err(err),
-            Err(_) => false,
+            Err(err) => Some(err),
         };
         if savepoint {
-            if !done {
-                sql.execute(ROLLBACK, &[]).await?;
-            }
-            sql.execute(RELEASE, &[]).await?;
+            take_back(sql, failure.as_ref()).await?;
         }
-        Ok(done)
+        Ok(false)
     }
 
     /// The one statement for several changes of a run; `None` where a key has a null, which equals nothing.
@@ -334,8 +337,7 @@ impl<'a> Applier<'a> {
             }
             Err(err) if keyed && err.is_unique_violation(sql.kind()) => {
                 if savepoint {
-                    sql.execute(ROLLBACK, &[]).await?;
-                    sql.execute(RELEASE, &[]).await?;
+                    take_back(sql, Some(&err)).await?;
                 }
                 if self.update_row(sql, target, &others, new, new).await? {
                     return Ok(());
@@ -405,6 +407,19 @@ impl<'a> Applier<'a> {
             database,
         }
     }
+}
+
+/// Takes back what was done since the savepoint, after `failure`.
+///
+/// # Errors
+/// `failure` when the savepoint is gone: the statement has rolled the whole transaction back, and whatever was
+/// written behind it would be committed by itself.
+async fn take_back(sql: &mut dyn Sql, failure: Option<&DbError>) -> Result<(), DbError> {
+    match (sql.execute(ROLLBACK, &[]).await, failure) {
+        (Err(err), Some(failure)) if err.disposition != Disposition::Retry => return Err(failure.clone()),
+        (result, _) => result?,
+    };
+    sql.execute(RELEASE, &[]).await.map(drop)
 }
 
 /// The row after the change; empty where [`runs`] would have refused it.

@@ -13,6 +13,9 @@ use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{Assembler, BatchFailure, BatchResult, LanePart, Message, WireError};
 
+/// The longest message of a failure.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
 /// Which batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchKey {
@@ -104,12 +107,16 @@ impl BatchLoader {
     /// # Errors
     /// [`LoadError`].
     pub async fn load(&mut self, batch: &BatchKey, content: &Content<'_>) -> Result<BatchResult, LoadError> {
-        let result = self.attempt(batch, content).await;
-        match result {
-            // A table may have been altered since its definition was read.
-            Err(LoadError::Failed(_)) if self.targets.clear() => self.attempt(batch, content).await,
-            other => other,
+        let started = Instant::now();
+        let mut result = self.attempt(batch, content).await;
+        // A table may have been altered since its definition was read.
+        if matches!(result, Err(LoadError::Failed(_))) && self.targets.clear(started) {
+            result = self.attempt(batch, content).await;
+            if matches!(result, Err(LoadError::Failed(_))) {
+                self.targets.clear(started);
+            }
         }
+        result
     }
 
     async fn attempt(&mut self, batch: &BatchKey, content: &Content<'_>) -> Result<BatchResult, LoadError> {
@@ -184,7 +191,7 @@ impl BatchLoader {
     }
 
     fn judge(&self, batch: &BatchKey, measured: &Measured, ended: Ended) -> LoadError {
-        let failure = match ended {
+        let mut failure = match ended {
             Ended::Overtaken => return LoadError::Overtaken,
             Ended::Incomplete => return LoadError::Incomplete,
             Ended::Database(err) if err.disposition == Disposition::Retry => return LoadError::Passing(err),
@@ -217,6 +224,7 @@ impl BatchLoader {
                 message: err.to_string(),
             },
         };
+        cut(&mut failure.message);
         LoadError::Failed(Box::new(measured.result(
             batch,
             &self.hostname,
@@ -293,8 +301,34 @@ impl Measured {
     }
 }
 
+/// A message may quote a statement of any length; it goes into a table, into logs and to the source.
+fn cut(message: &mut String) {
+    if message.len() > MESSAGE_BYTES_MAX {
+        let mut end = MESSAGE_BYTES_MAX;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+    }
+}
+
 /// Milliseconds since 1970 by this host's clock.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let mut message = format!("x{}", "é".repeat(MESSAGE_BYTES_MAX));
+        cut(&mut message);
+        assert_eq!(message.len(), MESSAGE_BYTES_MAX - 1);
+        let mut short = String::from("é");
+        cut(&mut short);
+        assert_eq!(short, "é");
+    }
 }

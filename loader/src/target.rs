@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use symstream_shared::catalog::{self, ColumnDef, TableDef};
 use symstream_shared::db::{DatabaseKind, DbError, Sql};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::wire::TableInfo;
 
 use crate::dialect::Dialect;
+
+/// How long a definition is believed. A column that was made narrower may round what does not fit any more, and
+/// no error tells of it.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Where the changes of one captured table go.
 #[derive(Debug, Clone)]
@@ -23,6 +28,8 @@ pub(crate) struct Target {
     /// Whether rows have no key at all: then all columns are compared, and one change touches one row of
     /// several equal ones.
     pub whole_row: bool,
+    /// Whether the table says itself what becomes of rows that violate its constraints (SQLite's `on conflict`).
+    pub conflict_clauses: bool,
 }
 
 /// A captured column and the target's column of the same name.
@@ -60,7 +67,8 @@ impl Target {
             .filter(|(_, column)| !column.def.generated)
     }
 
-    fn new(kind: DatabaseKind, def: &TableDef, info: &TableInfo) -> Result<Self, TargetError> {
+    fn new(kind: DatabaseKind, table: &Table, info: &TableInfo) -> Result<Self, TargetError> {
+        let def = &table.def;
         let name = match &info.target_schema {
             Some(schema) => format!("{schema}.{}", def.name),
             None => def.name.clone(),
@@ -102,23 +110,32 @@ impl Target {
             columns,
             key,
             whole_row,
+            conflict_clauses: table.conflict_clauses,
         })
     }
 }
 
-/// The target's table definitions, read when they are first needed. Forgotten after an error, because a table
-/// may have been altered.
+/// What the database says of a table.
+#[derive(Debug)]
+struct Table {
+    def: TableDef,
+    conflict_clauses: bool,
+    read: Instant,
+}
+
+/// The target's table definitions, read when they are needed. Forgotten after an error and after a while,
+/// because a table may have been altered.
 #[derive(Debug, Default)]
 pub(crate) struct TargetCache {
-    tables: HashMap<(Option<String>, String), Arc<TableDef>>,
+    tables: HashMap<(Option<String>, String), Arc<Table>>,
 }
 
 impl TargetCache {
-    /// Forgets everything; returns whether there was anything.
-    pub(crate) fn clear(&mut self) -> bool {
-        let known = !self.tables.is_empty();
+    /// Forgets everything; returns whether there was anything that was read before `then`.
+    pub(crate) fn clear(&mut self, then: Instant) -> bool {
+        let old = self.tables.values().any(|table| table.read < then);
         self.tables.clear();
-        known
+        old
     }
 
     /// Finds where the changes of `info` go.
@@ -132,23 +149,20 @@ impl TargetCache {
         info: &TableInfo,
     ) -> Result<Target, TargetError> {
         let place = (info.target_schema.clone(), info.target_table.clone());
-        let def = match self.tables.get(&place) {
-            Some(def) => def.clone(),
-            None => {
-                let def = read(sql, dialect, info).await?;
-                self.tables.insert(place, def.clone());
-                def
+        let table = match self.tables.get(&place) {
+            Some(table) if table.read.elapsed() < FRESH => table.clone(),
+            _ => {
+                let table = read(sql, dialect, info).await?;
+                self.tables.insert(place, table.clone());
+                table
             }
         };
-        Target::new(sql.kind(), &def, info)
+        Target::new(sql.kind(), &table, info)
     }
 }
 
-async fn read(
-    sql: &mut dyn Sql,
-    dialect: &dyn Dialect,
-    info: &TableInfo,
-) -> Result<Arc<TableDef>, TargetError> {
+async fn read(sql: &mut dyn Sql, dialect: &dyn Dialect, info: &TableInfo) -> Result<Arc<Table>, TargetError> {
+    let read = Instant::now();
     let schema = info.target_schema.as_deref();
     let def = catalog::read_table(sql, schema, &info.target_table)
         .await?
@@ -166,5 +180,13 @@ async fn read(
             engine: row.text(0)?,
         });
     }
-    Ok(Arc::new(def))
+    let conflict_clauses = match dialect.conflict_clauses(&def) {
+        Some(question) => sql.query_opt(&question.sql, &question.params).await?.is_some(),
+        None => false,
+    };
+    Ok(Arc::new(Table {
+        def,
+        conflict_clauses,
+        read,
+    }))
 }

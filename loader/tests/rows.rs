@@ -328,3 +328,60 @@ async fn many_rows_go_together_and_keep_their_order() {
         assert_eq!(node.db.number("select count(*) from node").await, 0, "{kind}");
     }
 }
+
+#[tokio::test]
+async fn what_rolls_sqlites_transaction_back_leaves_nothing_of_its_batch() {
+    let mut node = Node::start(DatabaseKind::Sqlite).await;
+    node.db.run(CREATE_ITEM).await;
+    node.db
+        .run(
+            "create trigger refuse before insert on item when new.name = 'bad' \
+             begin select raise(rollback, 'no bad names'); end",
+        )
+        .await;
+    // More often than the pool has connections.
+    for _ in 0..20 {
+        let changes = vec![insert(&["1", "a"]), insert(&["2", "bad"]), insert(&["3", "c"])];
+        let failure = failure(node.load(rows(item(), changes)).await);
+        assert!(failure.message.ends_with("no bad names"), "{}", failure.message);
+        assert_eq!(node.db.number("select count(*) from item").await, 0);
+        assert_eq!(
+            node.db
+                .number("select count(*) from sym_state where state_key = 'loading'")
+                .await,
+            0
+        );
+    }
+    node.load(rows(item(), vec![insert(&["1", "a"])]))
+        .await
+        .expect("applied");
+}
+
+#[tokio::test]
+async fn a_constraint_that_ignores_replaces_or_rolls_back_neither_drops_a_row_nor_another_one() {
+    for clause in ["ignore", "replace", "rollback"] {
+        let mut node = Node::start(DatabaseKind::Sqlite).await;
+        node.db
+            .run(&format!(
+                "create table item (id int primary key on conflict {clause}, \
+                 name varchar(10) not null unique on conflict {clause})"
+            ))
+            .await;
+        node.db.run("insert into item values (1, 'a'), (2, 'b')").await;
+        node.load(rows(item(), vec![insert(&["1", "A"]), insert(&["3", "c"])]))
+            .await
+            .unwrap_or_else(|err| panic!("{clause}: {err}"));
+        for change in [
+            insert(&["4", "b"]),
+            update(&["3", "c"], &["3", "b"]),
+            insert(&["4", "∅"]),
+        ] {
+            failure(node.load(rows(item(), vec![change])).await);
+        }
+        assert_eq!(
+            node.rows("select id, name from item order by id").await,
+            ["1|A", "2|b", "3|c"],
+            "{clause}"
+        );
+    }
+}

@@ -32,8 +32,8 @@ pub(crate) struct KeyedRow {
 /// In what the databases differ when rows are written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writing {
-    /// Whether a failed statement makes the rest of the transaction impossible, so that a statement which may
-    /// fail needs a savepoint.
+    /// Whether a failed statement makes the rest of the transaction impossible, or may have ended it unseen, so
+    /// that a statement which may fail needs a savepoint to go back to.
     pub failure_ends_transaction: bool,
     /// The most rows of one insert.
     pub insert_rows_max: usize,
@@ -71,6 +71,9 @@ pub(crate) trait Dialect: Send + Sync {
 
     /// Has a row with the storage engine's name when the table takes no part in transactions.
     fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement>;
+
+    /// Has a row when the table's constraints say themselves what becomes of a row that violates them.
+    fn conflict_clauses(&self, table: &TableDef) -> Option<Statement>;
 
     /// Tells the triggers, inside the transaction, that what follows comes from `source`.
     fn origin_on(&self, tables: &Tables, source: &NodeId) -> Statement;

@@ -114,6 +114,10 @@ impl Dialect for Mysql {
         })
     }
 
+    fn conflict_clauses(&self, _table: &TableDef) -> Option<Statement> {
+        None
+    }
+
     fn origin_on(&self, _tables: &Tables, source: &NodeId) -> Statement {
         Statement {
             sql: "set @symstream_source_node = ?".to_owned(),

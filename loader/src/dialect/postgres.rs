@@ -146,6 +146,10 @@ impl Dialect for Postgres {
         None
     }
 
+    fn conflict_clauses(&self, _table: &TableDef) -> Option<Statement> {
+        None
+    }
+
     fn origin_on(&self, _tables: &Tables, source: &NodeId) -> Statement {
         Statement {
             sql: "select set_config('symstream.source_node', ?, true)".to_owned(),

@@ -6,7 +6,7 @@ use crate::target::{Target, TargetColumn};
 use crate::values::{self, Number, Unfit};
 use symstream_shared::catalog::TableDef;
 use symstream_shared::cell::Cell;
-use symstream_shared::db::Param;
+use symstream_shared::db::{DatabaseKind, Param};
 use symstream_shared::id::NodeId;
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
@@ -16,7 +16,8 @@ pub(super) struct Sqlite;
 impl Dialect for Sqlite {
     fn writing(&self) -> Writing {
         Writing {
-            failure_ends_transaction: false,
+            // By `raise(rollback)`, `on conflict rollback`, a full disk.
+            failure_ends_transaction: true,
             insert_rows_max: 100,
             // A statement costs no round trip here.
             update_rows_max: 1,
@@ -40,7 +41,8 @@ impl Dialect for Sqlite {
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
         Statement {
             sql: format!(
-                "insert into {} ({}) values {}",
+                "insert{} into {} ({}) values {}",
+                or_abort(table),
                 table.sql_name,
                 names(table, columns),
                 vec![row; rows.len()].join(", "),
@@ -57,7 +59,8 @@ impl Dialect for Sqlite {
             .collect();
         Statement {
             sql: format!(
-                "update {} set {} where {}",
+                "update{} {} set {} where {}",
+                or_abort(table),
                 table.sql_name,
                 list.join(", "),
                 one(table, &row.key)
@@ -96,6 +99,16 @@ impl Dialect for Sqlite {
         None
     }
 
+    fn conflict_clauses(&self, table: &TableDef) -> Option<Statement> {
+        let master = DatabaseKind::Sqlite.quote_table(table.schema.as_deref(), "sqlite_master");
+        Some(Statement {
+            sql: format!(
+                "select 1 from {master} where type = 'table' and name = ? and sql like '%conflict%'"
+            ),
+            params: vec![table.name.as_str().into()],
+        })
+    }
+
     fn origin_on(&self, tables: &Tables, source: &NodeId) -> Statement {
         // A row, because triggers see neither temporary tables nor session variables; nobody else sees it
         // before the transaction that takes it back has ended.
@@ -115,6 +128,12 @@ impl Dialect for Sqlite {
             params: Vec::new(),
         })
     }
+}
+
+/// Keeps `on conflict ignore` and `replace` of a constraint from dropping this row or another one. Not used where
+/// there is none, because it would rule over `insert or ignore` in the table's triggers too.
+fn or_abort(table: &Target) -> &'static str {
+    if table.conflict_clauses { " or abort" } else { "" }
 }
 
 fn one(table: &Target, key: &[Param]) -> String {

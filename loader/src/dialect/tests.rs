@@ -33,6 +33,7 @@ fn item(kind: DatabaseKind, key: Vec<usize>) -> Target {
         sql_name: kind.quote_table(None, "item"),
         name: "item".into(),
         whole_row: key.len() == columns.len(),
+        conflict_clauses: false,
         columns,
         key,
     }
