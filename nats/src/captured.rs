@@ -4,6 +4,7 @@
 use crate::bus::Bus;
 use crate::error::BusError;
 use crate::header::PartHeader;
+use crate::subject::token;
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use std::time::Duration;
@@ -108,9 +109,13 @@ impl CapturedPublisher {
         let body = bytes::Bytes::from(body);
         let wanted = (header.batch_id, header.part);
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
+        // Header values are ASCII; ids may be anything.
         let mut id = format!(
             "{}/{}/{}.{}",
-            self.source, self.channel, header.batch_id, header.part
+            token(self.source.as_str()),
+            token(self.channel.as_str()),
+            header.batch_id,
+            header.part
         );
         loop {
             let Some(last_sequence) = self.last_sequence else {
@@ -172,10 +177,6 @@ impl CapturedPublisher {
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             last_sequence.to_string(),
         );
-        let id: String = id
-            .chars()
-            .map(|c| if c.is_ascii_graphic() { c } else { '=' })
-            .collect();
         headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
         let ack = self
             .bus

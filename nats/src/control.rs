@@ -13,7 +13,7 @@ impl Bus {
     /// Publishes a version of the configuration. Publishing the same version again changes nothing for anybody.
     ///
     /// # Errors
-    /// [`BusError::Malformed`] when it can not be encoded.
+    /// [`BusError::Malformed`] when it can not be encoded or is larger than the server takes.
     pub async fn publish_configuration(
         &self,
         server: &EngineName,
@@ -24,8 +24,7 @@ impl Bus {
         let mut headers = HeaderMap::new();
         headers.insert("Sym-Config", configuration.version.to_string());
         headers.insert("Sym-Encoding", symstream_shared::wire::ENCODING);
-        self.publish_until_stored(subject, headers, body).await;
-        Ok(())
+        self.publish_until_stored(subject, headers, body).await
     }
 
     /// One version of the configuration; `None` when NATS does not have it.

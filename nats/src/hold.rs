@@ -36,6 +36,8 @@ pub struct Hold {
     pub through: u64,
     /// The version of the configuration by which the message at `from` is routed, where its own does not do.
     pub configuration_version: Option<i64>,
+    /// The stream whose sequences these are ([`CaptureStream::id`]); 0 where nothing was ever held.
+    pub stream: i64,
     /// Which version of the mark this is: a write names the version that it follows. 0: there is none.
     pub revision: u64,
 }
@@ -49,13 +51,46 @@ impl Hold {
             from: 1,
             through: 0,
             configuration_version: None,
+            stream: 0,
             revision: 0,
+        }
+    }
+
+    /// The mark of the same source and channel under which everything in this stream waits. What was routed before is
+    /// repeated then, which harms nobody.
+    pub fn from_start_of(self, stream: &CaptureStream) -> Self {
+        Self {
+            from: stream.first.max(1),
+            through: stream.last,
+            configuration_version: None,
+            stream: stream.id,
+            ..self
         }
     }
 
     /// Whether anything waits.
     pub fn is_active(&self) -> bool {
         self.from <= self.through
+    }
+}
+
+/// What the stream of captured batches holds, as its leader knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptureStream {
+    /// When it was made, in nanoseconds since 1970: another stream of the same name has another number, and
+    /// sequences of its own.
+    pub id: i64,
+    /// The sequence of its first message; one more than the last where it is empty.
+    pub first: u64,
+    /// The sequence of its last message.
+    pub last: u64,
+}
+
+impl CaptureStream {
+    /// Whether the mark's sequences mean nothing here: the stream was deleted and made again, or its server lost its
+    /// end.
+    pub fn outdates(&self, hold: &Hold) -> bool {
+        hold.stream != self.id || self.last < hold.through
     }
 }
 
@@ -84,7 +119,27 @@ impl Delivery {
 }
 
 impl Bus {
-    /// The first captured message of a source and channel at or after a sequence of the stream.
+    /// What the stream of captured batches holds now.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`].
+    pub async fn capture_stream(&self) -> Result<CaptureStream, BusError> {
+        let stream = self
+            .jetstream
+            .get_stream(self.subjects.capture_stream())
+            .await
+            .map_err(|err| self.unreachable(err))?;
+        let info = stream.cached_info();
+        Ok(CaptureStream {
+            // Until the year 2262.
+            id: i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX),
+            first: info.state.first_sequence,
+            last: info.state.last_sequence,
+        })
+    }
+
+    /// The first captured message of a source and channel at or after a sequence of the stream. `None` is the
+    /// leader's word: a replica that lags would only not have it yet.
     ///
     /// # Errors
     /// [`BusError::Unreachable`], [`BusError::Malformed`].
@@ -95,10 +150,12 @@ impl Bus {
         from: u64,
     ) -> Result<Option<CapturedMessage>, BusError> {
         let subject = self.subjects.captured_any_partition(source, channel);
-        let Some(message) = self
-            .next_stored(self.subjects.capture_stream(), &subject, from)
-            .await?
-        else {
+        let stream = self.subjects.capture_stream();
+        let near = self.next_stored(stream.clone(), &subject, from).await?;
+        let Some(message) = (match near {
+            Some(message) => Some(message),
+            None => self.next_at_leader(stream, &subject, from).await?,
+        }) else {
             return Ok(None);
         };
         let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
@@ -148,6 +205,7 @@ impl Bus {
         if let Some(version) = hold.configuration_version {
             headers.insert("Sym-Config", version.to_string());
         }
+        headers.insert("Sym-Stream", hold.stream.to_string());
         headers.insert(
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             hold.revision.to_string(),
@@ -168,6 +226,15 @@ impl Bus {
             .await
             .map_err(refused)?;
         Ok(ack.sequence)
+    }
+
+    /// How a person removes a mark: what waits under it is given up.
+    pub fn hold_removal(&self, source: &NodeId, channel: &ChannelId) -> String {
+        format!(
+            "nats stream purge {} --subject={}",
+            self.subjects.lanes_stream(),
+            self.subjects.hold(source, channel)
+        )
     }
 
     /// All sources and channels of which something waits.
@@ -208,6 +275,27 @@ impl Bus {
             Err(err) => Err(self.unreachable(err)),
         }
     }
+
+    async fn next_at_leader(
+        &self,
+        stream: String,
+        subject: &str,
+        from: u64,
+    ) -> Result<Option<StreamMessage>, BusError> {
+        let stream = self
+            .jetstream
+            .get_stream_no_info(stream)
+            .await
+            .map_err(|err| self.unreachable(err))?;
+        match stream
+            .get_first_raw_message_by_subject(subject, from.max(1))
+            .await
+        {
+            Ok(message) => Ok(Some(message)),
+            Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(err) => Err(self.unreachable(err)),
+        }
+    }
 }
 
 fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
@@ -237,6 +325,7 @@ fn read_hold(message: &StreamMessage) -> Result<Hold, BusError> {
             .headers
             .get("Sym-Config")
             .and_then(|value| value.as_str().parse().ok()),
+        stream: number("Sym-Stream").map_or(0, |id: u64| i64::try_from(id).unwrap_or(i64::MAX)),
         revision: message.sequence,
     })
 }

@@ -4,6 +4,7 @@ use crate::bus::Bus;
 use crate::error::BusError;
 use crate::header::PartHeader;
 use async_nats::HeaderMap;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use std::time::Duration;
@@ -83,8 +84,7 @@ impl Bus {
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             tail.revision.to_string(),
         );
-        use async_nats::jetstream::context::PublishErrorKind;
-        let unknown = |err: async_nats::jetstream::context::PublishError| match err.kind() {
+        let unknown = |err: PublishError| match err.kind() {
             PublishErrorKind::WrongLastSequence => BusError::Fenced {
                 subject: subject.clone(),
                 found: "a tail written by another router".to_owned(),
@@ -106,7 +106,8 @@ impl Bus {
     /// of batches tells the loader.
     ///
     /// # Errors
-    /// [`BusError::Malformed`] when the header names no target; everything else is waited out.
+    /// [`BusError::Malformed`] when the header names no target or the body is larger than the server takes;
+    /// everything else is waited out.
     pub async fn publish_lane(&self, header: &PartHeader, body: Vec<u8>) -> Result<(), BusError> {
         let target = header.target.as_ref().ok_or_else(|| BusError::Malformed {
             subject: "a lane".to_owned(),
@@ -114,28 +115,26 @@ impl Bus {
         })?;
         let subject = self.subjects.node(target, &header.channel, &header.source);
         self.publish_until_stored(subject, header.to_map(), Bytes::from(body))
-            .await;
-        Ok(())
+            .await
     }
 
     /// Sends the router's report and returns when it is stored, perhaps more than once.
     ///
     /// # Errors
-    /// [`BusError::Malformed`] when it can not be encoded.
+    /// [`BusError::Malformed`] when it can not be encoded or is larger than the server takes.
     pub async fn report(&self, report: &RoutedReport) -> Result<(), BusError> {
         let subject = self.subjects.routed(&report.source, &report.channel);
         let body = encode(&subject, &Message::Routed(report.clone()))?;
         let mut headers = HeaderMap::new();
         headers.insert("Sym-Batch", report.batch_id.to_string());
         headers.insert("Sym-Encoding", symstream_shared::wire::ENCODING);
-        self.publish_until_stored(subject, headers, body).await;
-        Ok(())
+        self.publish_until_stored(subject, headers, body).await
     }
 
     /// Sends the loader's report and returns when it is stored, perhaps more than once.
     ///
     /// # Errors
-    /// [`BusError::Malformed`] when it can not be encoded.
+    /// [`BusError::Malformed`] when it can not be encoded or is larger than the server takes.
     pub async fn status(&self, report: &StatusReport) -> Result<(), BusError> {
         let subject = self
             .subjects
@@ -147,11 +146,17 @@ impl Bus {
         }
         headers.insert("Sym-Encoding", symstream_shared::wire::ENCODING);
         let body = encode(&subject, &Message::Status(report.clone()))?;
-        self.publish_until_stored(subject, headers, body).await;
-        Ok(())
+        self.publish_until_stored(subject, headers, body).await
     }
 
-    pub(crate) async fn publish_until_stored(&self, subject: String, headers: HeaderMap, body: Bytes) {
+    /// # Errors
+    /// [`BusError::Malformed`] for a message that is larger than the server takes; everything else is waited out.
+    pub(crate) async fn publish_until_stored(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(), BusError> {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
         loop {
             let sent = self
@@ -162,7 +167,17 @@ impl Bus {
                 Ok(ack) => ack.await.map(drop),
                 Err(err) => Err(err),
             };
-            let Err(err) = stored else { return };
+            let Err(err) = stored else { return Ok(()) };
+            if err.kind() == PublishErrorKind::MaxPayloadExceeded {
+                let most = self.client.server_info().max_payload;
+                return Err(BusError::Malformed {
+                    subject,
+                    message: format!(
+                        "its {} bytes are more than max_payload ({most}) of nats-server",
+                        body.len()
+                    ),
+                });
+            }
             let pause = backoff.next_pause();
             if backoff.attempts() == 5 {
                 tracing::warn!(%subject, error = %err, "publishing waits");

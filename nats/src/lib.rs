@@ -24,7 +24,7 @@ pub use control::{ConfigurationChanges, RegistrationCall, Registrations};
 pub use delivery::{Deliveries, Delivery};
 pub use error::BusError;
 pub use header::{BatchType, PartHeader};
-pub use hold::{CapturedMessage, Hold};
+pub use hold::{CaptureStream, CapturedMessage, Hold};
 pub use lane::{LaneId, Tail};
 pub use streams::PARTITION_COUNT;
 

@@ -163,6 +163,58 @@ async fn a_part_of_another_attempt_at_the_same_batch_is_not_taken_for_ones_own()
 }
 
 #[tokio::test]
+async fn sources_whose_ids_differ_in_no_ascii_letter_are_told_apart() {
+    let Fixture { server: _server, bus } = fixture().await;
+    for id in ["é", "è"] {
+        let source = NodeId::new(id).expect("id");
+        let mut publisher = bus.captured(&source, &channel());
+        let header = PartHeader {
+            source: source.clone(),
+            ..header(1, 1, 1)
+        };
+        tokio::time::timeout(PATIENCE, publisher.publish(&header, vec![1]))
+            .await
+            .expect("in time")
+            .expect("publish");
+        let stored = bus.captured_next(&source, &channel(), 1).await.expect("stream");
+        assert_eq!(stored.map(|stored| stored.header.source), Some(source));
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_never_takes_is_given_back() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let refused = tokio::time::timeout(PATIENCE, bus.publish_lane(&header(1, 1, 1), vec![0; 2_000_000]))
+        .await
+        .expect("no endless attempts")
+        .expect_err("too large");
+    assert!(matches!(refused, BusError::Malformed { .. }), "{refused}");
+    assert!(refused.to_string().contains("max_payload"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_capture_stream_is_the_same_after_a_restart_and_another_one_when_made_again() {
+    let Fixture { mut server, bus } = fixture().await;
+    let first = bus.capture_stream().await.expect("stream");
+    server.kill();
+    server.start_again().await;
+    let again = symstream_tests::eventually::eventually(PATIENCE, "the stream", || async {
+        bus.capture_stream().await.map_err(|err| err.to_string())
+    })
+    .await;
+    assert_eq!(again, first);
+    bus.ensure_streams().await.expect("an update");
+    assert_eq!(bus.capture_stream().await.expect("stream").id, first.id);
+    let client = async_nats::connect(server.url()).await.expect("connect");
+    async_nats::jetstream::new(client)
+        .delete_stream("SYM_CAPTURE")
+        .await
+        .expect("delete");
+    bus.ensure_streams().await.expect("streams");
+    assert_ne!(bus.capture_stream().await.expect("stream").id, first.id);
+}
+
+#[tokio::test]
 async fn a_publisher_notices_that_the_stream_lost_what_it_stored() {
     let Fixture { server, bus } = fixture().await;
     let mut publisher = bus.captured(&source(), &channel());
@@ -225,6 +277,7 @@ async fn a_mark_is_written_over_the_version_that_was_read_only() {
         from: 5,
         through: 7,
         configuration_version: Some(3),
+        stream: 11,
         ..none.clone()
     };
     let revision = bus.set_hold(&mark).await.expect("first");

@@ -21,7 +21,10 @@ pub enum DecideError {
         source: BindError,
     },
     /// The source did not say what its database answers for a rule that asks it.
-    #[error("rule {rule}: the source sent no answer for data_id {data_id} of table {table}")]
+    #[error(
+        "rule {rule}: the source sent no answer for data_id {data_id} of table {table}; if the rule was another one \
+         when this was captured, put that one back until it is routed"
+    )]
     NoAnswer {
         /// The rule.
         rule: String,

@@ -65,6 +65,17 @@ pub enum RouteError {
     /// NATS does not have all parts of the batch any more.
     #[error("the stream does not have part {0} any more")]
     PartGone(u32),
+    /// NATS does not have all held batches any more.
+    #[error(
+        "batches that waited from {from} to {through} in the stream are gone from it (older than its max_age, or \
+         deleted) before they were routed: their changes are lost to the nodes that should get them"
+    )]
+    HeldGone {
+        /// The sequence from which on nothing is routed.
+        from: u64,
+        /// The sequence of the last message that waits.
+        through: u64,
+    },
 }
 
 impl From<BusError> for RouteError {
@@ -107,7 +118,8 @@ impl RouteError {
             | Self::Configuration { .. }
             | Self::Wire { .. }
             | Self::Part { .. }
-            | Self::PartGone(_) => Answer::Hold,
+            | Self::PartGone(_)
+            | Self::HeldGone { .. } => Answer::Hold,
         }
     }
 }

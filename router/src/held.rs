@@ -68,7 +68,11 @@ impl BatchRouter {
         attempt.next = Instant::now() + attempt.backoff.next_pause();
         let message = err.to_string();
         if err.answer() == Answer::Hold && message != attempt.error {
-            tracing::error!(node_id = %source, channel = %channel, error = %message, "a held batch still can not be routed");
+            tracing::error!(
+                node_id = %source, channel = %channel, error = %message,
+                to_give_up = format!("{}, then reload the nodes that get these changes", self.bus.hold_removal(&source, &channel)),
+                "a held batch still can not be routed"
+            );
             attempt.error = message;
         } else {
             tracing::debug!(node_id = %source, channel = %channel, error = %message, "a held batch waits");
@@ -81,16 +85,19 @@ impl BatchRouter {
             let next = self
                 .bus
                 .captured_next(&hold.source, &hold.channel, hold.from)
-                .await?;
-            match next.filter(|message| message.sequence <= hold.through) {
-                Some(message) => match self.route_held_message(&message, &hold).await? {
-                    None => {
-                        hold.from = message.sequence + 1;
-                        hold.configuration_version = None;
-                    }
-                    newer => hold.configuration_version = newer,
-                },
-                None => hold.from = hold.through + 1,
+                .await?
+                .filter(|message| message.sequence <= hold.through);
+            let stream = self.bus.capture_stream().await?;
+            if stream.outdates(&hold) {
+                tracing::error!(
+                    node_id = %hold.source, channel = %hold.channel,
+                    "the stream of captured batches was made again or lost its end while batches were held; all that is in it is routed again"
+                );
+                hold = hold.from_start_of(&stream);
+            } else {
+                let message =
+                    next.filter(|message| message.sequence == hold.from || stream.first <= hold.from);
+                self.route_next(message, &mut hold).await?;
             }
             match self.bus.set_hold(&hold).await {
                 Ok(revision) => hold.revision = revision,
@@ -101,6 +108,34 @@ impl BatchRouter {
         }
         if !hold.is_active() {
             tracing::info!(node_id = %hold.source, channel = %hold.channel, "nothing is held any more");
+        }
+        Ok(())
+    }
+
+    /// Routes the first held message and moves the mark behind it, in memory. `None`: the stream does not have it any
+    /// more.
+    async fn route_next(&self, message: Option<CapturedMessage>, hold: &mut Hold) -> Result<(), RouteError> {
+        let Some(message) = message else {
+            return Err(RouteError::HeldGone {
+                from: hold.from,
+                through: hold.through,
+            });
+        };
+        let is_exact = message.sequence == hold.from;
+        hold.from = message.sequence;
+        match self.route_held_message(&message, hold).await {
+            Ok(None) => {
+                hold.from = message.sequence + 1;
+                hold.configuration_version = None;
+            }
+            Ok(newer) => hold.configuration_version = newer,
+            Err(err) => {
+                // A mark that names the very message tells later whether the stream still has it.
+                if !is_exact {
+                    self.bus.set_hold(hold).await?;
+                }
+                return Err(err);
+            }
         }
         Ok(())
     }

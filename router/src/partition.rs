@@ -94,18 +94,8 @@ impl BatchRouter {
             return Ok(());
         }
         let hold = self.bus.hold(&source, &channel).await?;
-        // A mark that another router writes meanwhile is no take-over of the batch: look at it again.
         if hold.is_active() {
-            if delivery.sequence > hold.through {
-                self.bus
-                    .set_hold(&Hold {
-                        through: delivery.sequence,
-                        ..hold
-                    })
-                    .await
-                    .map_err(RouteError::Bus)?;
-            }
-            return Ok(());
+            return self.add_to_held(hold, delivery.sequence).await;
         }
         let routed = match header {
             Ok(header) => {
@@ -126,13 +116,38 @@ impl BatchRouter {
             from: delivery.sequence,
             through: delivery.sequence,
             configuration_version: None,
+            stream: self.bus.capture_stream().await?.id,
             ..hold
         };
-        self.bus.set_hold(&hold).await.map_err(RouteError::Bus)?;
+        // Fenced: another router had the batch meanwhile, and this decision is late.
+        self.bus.set_hold(&hold).await?;
         tracing::error!(
             node_id = %hold.source, channel = %hold.channel, error = %err,
             "a batch can not be routed; it and what follows it from this node on this channel waits, and is tried again"
         );
         Ok(())
+    }
+
+    /// Lets a message wait with those of its source and channel that wait already. That is no decision about it, so
+    /// a mark that another router writes meanwhile is just looked at again.
+    async fn add_to_held(&self, hold: Hold, sequence: u64) -> Result<(), RouteError> {
+        let stream = self.bus.capture_stream().await?;
+        let mut wider = hold.clone();
+        if stream.outdates(&hold) {
+            tracing::error!(
+                node_id = %hold.source, channel = %hold.channel,
+                "the stream of captured batches was made again or lost its end while batches were held; all that is in it is routed again"
+            );
+            wider = wider.from_start_of(&stream);
+        }
+        if sequence < wider.from {
+            wider.from = sequence;
+            wider.configuration_version = None;
+        }
+        wider.through = wider.through.max(sequence);
+        if wider == hold {
+            return Ok(());
+        }
+        self.bus.set_hold(&wider).await.map(drop).map_err(RouteError::Bus)
     }
 }

@@ -131,3 +131,104 @@ async fn a_message_that_is_not_understood_is_never_passed_over() {
     assert!(world.is_quiet("a", "c0").await);
     router.stop().await;
 }
+
+/// A world in which batch 1 of `c0` is routed, batches 2 and 3 are held because of a bad rule, and no router runs.
+/// Returns the good version.
+async fn held_batches() -> (World, i64) {
+    let (world, router) = World::with_router().await;
+    let good = world.version().await;
+    world
+        .database
+        .run("update sym_router set router_type = 'column', router_expression = 'nix=:EXTERNAL_ID'")
+        .await;
+    let bad = world
+        .version_with(|configuration| configuration.version > good)
+        .await;
+    world.capture("c0", 1, good, &[&[1]]).await;
+    world.capture("c0", 2, bad, &[&[2]]).await;
+    world.capture("c0", 3, bad, &[&[3]]).await;
+    eventually(Duration::from_secs(20), "the mark", || async {
+        let hold = hold(&world, "c0").await;
+        if hold.through > hold.from {
+            Ok(())
+        } else {
+            Err(format!("{hold:?}"))
+        }
+    })
+    .await;
+    router.stop().await;
+    (world, good)
+}
+
+async fn capture_stream(world: &World) -> async_nats::jetstream::stream::Stream {
+    let client = async_nats::connect(world.nats.url()).await.expect("nats");
+    async_nats::jetstream::new(client)
+        .get_stream("SYM_CAPTURE")
+        .await
+        .expect("stream")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_batches_that_the_stream_lost_are_never_jumped_over() {
+    let (world, good) = held_batches().await;
+    let before = hold(&world, "c0").await;
+
+    // WHEN what is held grows too old, and the rule is put right
+    capture_stream(&world)
+        .await
+        .purge()
+        .sequence(before.through)
+        .await
+        .expect("purge");
+    world
+        .database
+        .run("update sym_router set router_type = 'default'")
+        .await;
+    let router = world.start();
+    world.capture("c0", 4, good, &[&[4]]).await;
+
+    // THEN what follows waits, and the mark stands
+    eventually(Duration::from_secs(20), "batch 4 to wait", || async {
+        let hold = hold(&world, "c0").await;
+        if hold.through > before.through {
+            Ok(())
+        } else {
+            Err(format!("{hold:?}"))
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(hold(&world, "c0").await.from, before.from);
+    assert_eq!(world.receive("a", "c0", 1).await.batches, [(1, 0, vec![1])]);
+    assert!(world.is_quiet("a", "c0").await);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_of_a_stream_that_was_made_again_holds_nothing_back() {
+    let (world, good) = held_batches().await;
+
+    // GIVEN a new stream, whose sequences begin at 1 and soon reach the mark's
+    let client = async_nats::connect(world.nats.url()).await.expect("nats");
+    async_nats::jetstream::new(client)
+        .delete_stream("SYM_CAPTURE")
+        .await
+        .expect("delete");
+    world.bus.ensure_streams().await.expect("streams");
+    world
+        .database
+        .run("update sym_router set router_type = 'default'")
+        .await;
+    for (batch_id, id) in [(2, 2), (3, 3), (4, 4), (5, 5), (6, 6)] {
+        world.capture("c0", batch_id, good, &[&[id]]).await;
+    }
+
+    // THEN the source's batches go out in order
+    let router = world.start();
+    let received = world.receive("a", "c0", 6).await;
+    assert_eq!(
+        received.batches,
+        (1..=6).map(|id| (id, id - 1, vec![id])).collect::<Vec<_>>()
+    );
+    router.stop().await;
+}
