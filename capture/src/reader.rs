@@ -69,7 +69,12 @@ struct Reader {
 impl Reader {
     fn new(source: Source, backlog: Backlog) -> Self {
         Self {
-            changes: change_reader(&source.database, &source.tables, backlog),
+            changes: change_reader(
+                &source.database,
+                &source.tables,
+                backlog,
+                source.engine.settings.capture_poll_interval_max,
+            ),
             sizes: HashMap::new(),
             sizes_read: None,
             source,

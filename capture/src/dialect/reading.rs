@@ -39,13 +39,18 @@ pub(crate) trait ChangeReader: Send {
 /// it, because one that begins anew after an error finds what was captured while the agent watched.
 pub(crate) type Backlog = Arc<OnceLock<i64>>;
 
-/// The reader for a database.
-pub(crate) fn change_reader(database: &Database, tables: &Tables, backlog: Backlog) -> Box<dyn ChangeReader> {
+/// The reader for a database. `idle_max`: `capture.poll.interval.max`, for those without notifications.
+pub(crate) fn change_reader(
+    database: &Database,
+    tables: &Tables,
+    backlog: Backlog,
+    idle_max: Duration,
+) -> Box<dyn ChangeReader> {
     let (database, tables) = (database.clone(), tables.clone());
     match database.kind() {
         DatabaseKind::Postgres => Box::new(postgres::reader::Reader::new(database, tables)),
-        DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables)),
-        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables, backlog)),
+        DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables, idle_max)),
+        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables, backlog, idle_max)),
     }
 }
 

@@ -14,8 +14,6 @@ use std::time::Duration;
 use symstream_shared::db::{Database, DbError, Param, Sql};
 use symstream_shared::schema::Tables;
 
-/// A look is one query by key.
-const LOOK_EVERY_MAX: Duration = Duration::from_millis(200);
 /// Gaps that one statement asks for.
 const GAPS_MAX: usize = 500;
 
@@ -29,11 +27,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(database: Database, tables: Tables) -> Self {
+    /// Looks, one query by key, every `idle_max` at the least.
+    pub(crate) fn new(database: Database, tables: Tables, idle_max: Duration) -> Self {
         Self {
             database,
             tables,
-            idle: IdlePoll::new(LOOK_EVERY_MAX),
+            idle: IdlePoll::new(idle_max),
             position: None,
             settling: Settling::default(),
         }
@@ -195,7 +194,11 @@ mod tests {
                 .run(&format!("{insert} ({id}, 't', 'I', 1, 'main', {connection})"))
                 .await;
         }
-        let mut reader = Reader::new(node.source.database.clone(), node.source.tables.clone());
+        let mut reader = Reader::new(
+            node.source.database.clone(),
+            node.source.tables.clone(),
+            Duration::from_millis(100),
+        );
         reader.stored(Some(&before)).expect("position");
         assert!(reader.look().await.expect("look"));
         // THEN they are read, and nothing else

@@ -11,9 +11,6 @@ use std::time::Duration;
 use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
 use symstream_shared::schema::Tables;
 
-/// Asking for the `data_version` costs some microseconds.
-const LOOK_EVERY_MAX: Duration = Duration::from_millis(100);
-
 pub(crate) struct Reader {
     database: Database,
     tables: Tables,
@@ -27,14 +24,15 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(database: Database, tables: Tables, backlog: Backlog) -> Self {
+    /// Asks for the `data_version`, which costs some microseconds, every `idle_max` at the least.
+    pub(crate) fn new(database: Database, tables: Tables, backlog: Backlog, idle_max: Duration) -> Self {
         Self {
             database,
             tables,
             backlog,
             watch: None,
             data_version: None,
-            idle: IdlePoll::new(LOOK_EVERY_MAX),
+            idle: IdlePoll::new(idle_max),
             position: None,
         }
     }
