@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use symstream_shared::db::Sql;
-use symstream_tests::server::PostgresServer;
+use symstream_tests::server::{PostgresOptions, PostgresServer};
 
 async fn postgres(server: &PostgresServer, name: &str) -> Source {
     Source::new(server.create_database(name).await).await
@@ -278,4 +278,33 @@ async fn an_application_without_rights_on_sym_tables_is_captured() {
         .await;
     assert_eq!(source.take_texts().await, ["I 1 <-"]);
     source.db.run("drop owned by app; drop role app").await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_prepared_is_captured() {
+    let server = PostgresServer::start_with(PostgresOptions {
+        settings: vec!["max_prepared_transactions=5".to_owned()],
+        ..PostgresOptions::default()
+    })
+    .await;
+    let source = postgres(&server, "prepared").await;
+    source
+        .db
+        .run("create table item (id int primary key); create table child () inherits (item)")
+        .await;
+    source.trigger("items", "item", "").await;
+    source.trigger("children", "child", "").await;
+    source.db.run("create table other (id int primary key)").await;
+    source.trigger("others", "other", "").await;
+    source.sync().await;
+    source
+        .db
+        .run(
+            "begin; insert into item values (1); insert into other values (1); truncate other; \
+             prepare transaction 'both'",
+        )
+        .await;
+    assert_eq!(source.take_texts().await, [""; 0]);
+    source.db.run("commit prepared 'both'").await;
+    assert_eq!(source.take_texts().await, ["I 1 <-", "I 1 <-", "D  <- 1"]);
 }

@@ -108,6 +108,8 @@ pub(crate) struct Survey {
     pub is_partitioned: bool,
     /// PostgreSQL: a foreign key on this table points to the table itself.
     pub refers_to_itself: bool,
+    /// PostgreSQL: transactions may be prepared for a commit in two phases.
+    pub two_phase_commit: bool,
     /// MySQL: `create or replace trigger` is there (MariaDB).
     pub can_replace: bool,
     /// The application's AFTER triggers.

@@ -301,10 +301,10 @@ fn statement(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
         }
     };
     let body = format!(
-        "{guard}  {insert}\n  {select};\n  if found then {notify} end if;\n  return null;\n",
+        "{guard}  {insert}\n  {select};\n  {notify}\n  return null;\n",
         guard = guard(spec),
         insert = insert_into(spec),
-        notify = notify(spec),
+        notify = notify_if_found(spec),
     );
     let when = format!(
         "after {} on {} referencing {referencing} for each statement",
@@ -407,7 +407,7 @@ fn truncate(spec: &TriggerSpec<'_>) -> RenderedTrigger {
     let only = if spec.survey.is_partitioned { "" } else { "only " };
     let body = format!(
         "{guard}  {insert}\n  select {values}\n  from {rows}{missing}{filter};\n  \
-         if found then {notify} end if;\n  return null;\n",
+         {notify}\n  return null;\n",
         guard = guard(spec),
         insert = insert_into(spec),
         values = values(
@@ -420,7 +420,7 @@ fn truncate(spec: &TriggerSpec<'_>) -> RenderedTrigger {
         ),
         rows = images(&format!("{only}{}", spec.table_name()), "old", ""),
         missing = missing(spec),
-        notify = notify(spec),
+        notify = notify_if_found(spec),
     );
     Parts {
         name: format!("!{}", spec.generated_name("t")),
@@ -444,11 +444,24 @@ fn guard(spec: &TriggerSpec<'_>) -> &'static str {
     }
 }
 
+/// Wakes the reader; nothing where transactions may be prepared: PostgreSQL refuses to prepare one that has notified.
+/// The reader looks for itself then.
 fn notify(spec: &TriggerSpec<'_>) -> String {
+    if spec.survey.two_phase_commit {
+        return String::new();
+    }
     format!(
         "perform pg_notify({}, '');",
         KIND.literal(&spec.tables.name("data"))
     )
+}
+
+/// The same after an insert that may have written nothing.
+fn notify_if_found(spec: &TriggerSpec<'_>) -> String {
+    match notify(spec) {
+        notify if notify.is_empty() => notify,
+        notify => format!("if found then {notify} end if;"),
+    }
 }
 
 /// What the two statements that make a trigger are put together from.
