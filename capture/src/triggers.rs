@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::source::Source;
-use crate::sync_triggers::{SyncReport, sync_triggers};
+use crate::sync_triggers::{BusyTables, SyncReport, sync_sparing};
 use std::convert::Infallible;
 use std::time::Duration;
 use symstream_shared::db::TxKind;
@@ -15,9 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Synchronises the triggers whenever `changed` changes, and every [`LOOK_EVERY`].
 pub(crate) async fn run(source: Source, mut changed: watch::Receiver<u64>) -> Result<Infallible, Error> {
     let mut said = Vec::new();
+    let mut busy = BusyTables::default();
     loop {
         changed.borrow_and_update();
-        sync_once(&source, &mut said).await?;
+        sync_once(&source, &mut said, &mut busy).await?;
         // A sender that is gone means that the agent stops; the timeout makes no hot loop of it.
         if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changed.changed()).await {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -26,15 +27,16 @@ pub(crate) async fn run(source: Source, mut changed: watch::Receiver<u64>) -> Re
 }
 
 /// One synchronisation with the configuration in the node's own tables. `said` are the notes that were logged, which
-/// are not repeated as long as they stay.
-pub(crate) async fn sync_once(source: &Source, said: &mut Vec<String>) -> Result<(), Error> {
+/// are not repeated as long as they stay; `busy` the tables that are left alone for a while.
+async fn sync_once(source: &Source, said: &mut Vec<String>, busy: &mut BusyTables) -> Result<(), Error> {
     let config = own_configuration(source).await?;
-    let report = sync_triggers(
+    let report = sync_sparing(
         &source.database,
         &source.tables,
         &config,
         &source.engine.group,
         false,
+        busy,
     )
     .await?;
     say(&report, said);

@@ -3,7 +3,7 @@
 use crate::source::{Server, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use symstream_shared::db::DatabaseKind;
+use symstream_shared::db::{DatabaseKind, Sql};
 
 async fn on_each(name: &str, test: impl AsyncFn(&Source)) {
     for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
@@ -243,4 +243,42 @@ async fn rebuilding_loses_no_change() {
         assert_eq!(source.captured().await.len(), written, "{}", source.db.kind());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_table_in_use_is_waited_for_without_a_trace() {
+    // On PostgreSQL another text of a trigger does not need its table, but another trigger does.
+    for (kind, change) in [
+        (DatabaseKind::Postgres, "name_for_insert_trigger = 'other'"),
+        (DatabaseKind::Mysql, "name_for_insert_trigger = 'other'"),
+        (DatabaseKind::Mysql, "excluded_column_names = 'b'"),
+    ] {
+        let server = Server::start(kind).await;
+        let source = Source::new(server.create_database("busy").await).await;
+        source
+            .db
+            .run("create table item (id int primary key, b int)")
+            .await;
+        source.trigger("items", "item", "").await;
+        source.sync().await;
+        // GIVEN a transaction that has the table
+        let mut user = source.db.begin().await.expect("transaction");
+        user.execute("insert into item values (1, 1)", &[])
+            .await
+            .expect("insert");
+        source.db.run(&format!("update sym_trigger set {change}")).await;
+        // WHEN its triggers have to change THEN it is a problem, and no history is left of the attempts
+        for _ in 0..3 {
+            let report = source.try_sync().await.expect("report");
+            assert_eq!(report.problems.len(), 1, "{report:?}");
+            assert!(report.problems[0].message.contains("in use"), "{report:?}");
+        }
+        let histories = "select count(*) from sym_trigger_hist";
+        assert_eq!(source.db.number(histories).await, 1);
+        user.commit().await.expect("commit");
+        assert_eq!(source.sync().await, ["items:C"]);
+        assert_eq!(source.db.number(histories).await, 2);
+        source.db.run("insert into item values (2, 2)").await;
+        assert_eq!(source.captured().await.len(), 2);
+    }
 }

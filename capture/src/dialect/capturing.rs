@@ -60,11 +60,13 @@ pub(crate) fn in_one_step(
     }
 }
 
-/// Statements that keep a session from waiting for the application, and the application from waiting behind it.
+/// What keeps a session from waiting long for the application, and the application from waiting long behind it: while
+/// a trigger waits for a transaction that has the table, all who come later wait for the trigger. MySQL and MariaDB
+/// know whole seconds only, and with 0 a table that is never quite idle would never get its triggers.
 pub(crate) fn patience(kind: DatabaseKind) -> Option<&'static str> {
     match kind {
-        DatabaseKind::Postgres => Some("set local lock_timeout = '2s'"),
-        DatabaseKind::Mysql => Some("set session lock_wait_timeout = 2"),
+        DatabaseKind::Postgres => Some("set local lock_timeout = '200ms'"),
+        DatabaseKind::Mysql => Some("set session lock_wait_timeout = 1"),
         DatabaseKind::Sqlite => None,
     }
 }

@@ -127,6 +127,16 @@ pub(super) async fn end_others(
     Ok(())
 }
 
+/// Removes a history that nothing was captured under.
+pub(super) async fn delete(sql: &mut dyn Sql, tables: &Tables, hist_id: i64) -> Result<(), DbError> {
+    let statement = format!(
+        "delete from {} where trigger_hist_id = ?",
+        tables.name("trigger_hist")
+    );
+    sql.execute(&statement, &[hist_id.into()]).await?;
+    Ok(())
+}
+
 /// Ends one history.
 pub(super) async fn end(sql: &mut dyn Sql, tables: &Tables, hist_id: i64) -> Result<(), DbError> {
     let statement = format!(

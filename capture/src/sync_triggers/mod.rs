@@ -3,16 +3,18 @@
 //! Owns `sym_trigger_hist`: a row is written before or together with the triggers that name it. A rebuilt trigger
 //! takes its predecessor's place in one step, so that no change slips through in between.
 
+mod busy;
 mod hist;
 mod report;
 
+pub(crate) use busy::BusyTables;
 pub use report::{BuildReason, Built, Note, Removed, SyncReport};
 
 use crate::dialect::capturing;
 use crate::dialect::trigger::{Event, Mark, RenderedTrigger, Survey, TriggerSpec};
 use hist::ActiveHist;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use symstream_shared::catalog::{self, ColumnDef, TableDef};
 use symstream_shared::db::{Database, DbError, NodeLock, Sql, TxKind};
 use symstream_shared::id::GroupId;
@@ -38,6 +40,21 @@ pub async fn sync_triggers(
     group: &GroupId,
     dry_run: bool,
 ) -> Result<SyncReport, DbError> {
+    sync_sparing(db, tables, config, group, dry_run, &mut BusyTables::default()).await
+}
+
+/// As [`sync_triggers`], but leaves tables alone that were found in use before; they stay problems in the report.
+///
+/// # Errors
+/// As [`sync_triggers`].
+pub(crate) async fn sync_sparing(
+    db: &Database,
+    tables: &Tables,
+    config: &Config,
+    group: &GroupId,
+    dry_run: bool,
+    busy: &mut BusyTables,
+) -> Result<SyncReport, DbError> {
     let _lock = if dry_run {
         None
     } else {
@@ -47,8 +64,8 @@ pub async fn sync_triggers(
     let wanted = config.triggers_at(group);
     for trigger in &wanted {
         let table = trigger.source_table.clone();
-        if let Err(err) = sync_one(db, tables, trigger, dry_run, &mut report).await {
-            note_problem(&mut report, &trigger.trigger_id, &table, err)?;
+        if let Err(err) = sync_one(db, tables, trigger, dry_run, busy, &mut report).await {
+            note_problem(&mut report, busy, &trigger.trigger_id, &table, err)?;
         }
     }
     let ids: HashSet<&str> = wanted.iter().map(|trigger| trigger.trigger_id.as_str()).collect();
@@ -57,8 +74,12 @@ pub async fn sync_triggers(
         .iter()
         .filter(|hist| !ids.contains(hist.trigger_id.as_str()))
     {
-        if let Err(err) = remove(db, tables, old, dry_run, &mut report).await {
-            note_problem(&mut report, &old.trigger_id, &old.table, err)?;
+        if is_left_alone(&mut report, busy, &old.trigger_id, &old.table) {
+            continue;
+        }
+        match remove(db, tables, old, dry_run, &mut report).await {
+            Ok(()) => busy.is_done(&old.trigger_id),
+            Err(err) => note_problem(&mut report, busy, &old.trigger_id, &old.table, err)?,
         }
     }
     Ok(report)
@@ -94,15 +115,23 @@ async fn lock(db: &Database, tables: &Tables) -> Result<NodeLock, DbError> {
 }
 
 /// A lost connection ends the synchronisation; what one table refuses does not.
-fn note_problem(report: &mut SyncReport, trigger_id: &str, table: &str, err: DbError) -> Result<(), DbError> {
+fn note_problem(
+    report: &mut SyncReport,
+    busy: &mut BusyTables,
+    trigger_id: &str,
+    table: &str,
+    err: DbError,
+) -> Result<(), DbError> {
     let message = match err.disposition {
         _ if err.connection_lost => return Err(err),
         Disposition::Fatal => return Err(err),
         Disposition::Retry => {
-            format!(
+            let message = format!(
                 "the table is in use, so its triggers could not be changed yet ({})",
                 err.message
-            )
+            );
+            busy.found(trigger_id, &message, Instant::now());
+            message
         }
         _ => err.message,
     };
@@ -114,11 +143,23 @@ fn note_problem(report: &mut SyncReport, trigger_id: &str, table: &str, err: DbE
     Ok(())
 }
 
+/// Whether it is too early to try again at a table that was in use; notes it then.
+fn is_left_alone(report: &mut SyncReport, busy: &BusyTables, trigger_id: &str, table: &str) -> bool {
+    let message = busy.pausing(trigger_id, Instant::now());
+    report.problems.extend(message.map(|message| Note {
+        trigger_id: trigger_id.to_owned(),
+        table: table.to_owned(),
+        message: message.to_owned(),
+    }));
+    message.is_some()
+}
+
 async fn sync_one(
     db: &Database,
     tables: &Tables,
     trigger: &Trigger,
     dry_run: bool,
+    busy: &mut BusyTables,
     report: &mut SyncReport,
 ) -> Result<(), DbError> {
     // One snapshot, so that the columns and the table's shape are of one moment.
@@ -156,8 +197,12 @@ async fn sync_one(
     let leftovers = leftovers(&survey, tables, &known, &installed);
     let Some(reason) = reason(&spec, active.as_ref(), !known.is_empty(), &installed, &leftovers) else {
         report.unchanged += 1;
+        busy.is_done(&trigger.trigger_id);
         return Ok(());
     };
+    if is_left_alone(report, busy, &trigger.trigger_id, &table.name) {
+        return Ok(());
+    }
     spec.mark.hist_id = next;
     let triggers = capturing::render(&spec);
     let mut statements = capturing::support(&spec);
@@ -184,6 +229,7 @@ async fn sync_one(
         if let Some(old) = moved {
             remove(db, tables, &old, dry_run, report).await?;
         }
+        busy.is_done(&trigger.trigger_id);
     }
     report.built.push(Built {
         trigger_id: trigger.trigger_id.clone(),
@@ -385,15 +431,23 @@ async fn install(
         hist::end_others(&mut tx, spec.tables, trigger_id, spec.mark.hist_id).await?;
         return tx.commit().await;
     }
-    // Each statement commits by itself. The history comes first, so that there is one for whatever is captured; one
-    // whose triggers did not come about is ended again.
+    // Each statement commits by itself. The history comes first, so that there is one for whatever is captured.
     let mut conn = db.conn().await?.detach();
     run(&mut conn, capturing::patience(spec.kind)).await?;
     hist::insert(&mut conn, spec, triggers, reason).await?;
-    if let Err(err) = run(&mut conn, statements.iter().map(String::as_str)).await {
+    for (done, statement) in statements.iter().enumerate() {
+        let Err(err) = conn.execute_script(statement).await else {
+            continue;
+        };
         // The old connection may hold the table's lock, which ends with it.
         drop(conn);
-        hist::end(&mut db.conn().await?, spec.tables, spec.mark.hist_id).await?;
+        let mut conn = db.conn().await?;
+        if done == 0 && !err.connection_lost {
+            // No trigger came about that could have captured something under this history.
+            hist::delete(&mut conn, spec.tables, spec.mark.hist_id).await?;
+        } else {
+            hist::end(&mut conn, spec.tables, spec.mark.hist_id).await?;
+        }
         return Err(err);
     }
     hist::end_others(&mut conn, spec.tables, trigger_id, spec.mark.hist_id).await
