@@ -124,15 +124,23 @@ impl<'a> Applier<'a> {
             Operation::Update => writing.update_rows_max,
             Operation::Delete => writing.delete_rows_max,
         };
-        // An update has a parameter for each value it sets and for each of the key's.
-        let params = target.columns.len() + target.key.len();
-        let most = most
-            .min(sql.kind().capabilities().bind_params_max / params.max(1))
-            .max(1);
+        let most = if writing.one_text_for_all {
+            most
+        } else {
+            // A row has a parameter for each of its values, and for each of the key's at most two.
+            let params = target.columns.len() + 2 * target.key.len();
+            most.min(sql.kind().capabilities().bind_params_max / params.max(1))
+        };
         let equal_rows = target.whole_row && run.operation != Operation::Insert;
         let mut from = run.changes.start;
         while from < run.changes.end {
-            let to = (from + most).min(run.changes.end);
+            let count = most.clamp(1, run.changes.end - from);
+            let to = if writing.one_text_for_all {
+                from + count
+            } else {
+                // Powers of two, so that few texts come again and again and stay prepared.
+                from + (1 << count.ilog2())
+            };
             let together = to - from > 1 && !equal_rows;
             if !(together && self.apply_together(sql, rows, target, run, from..to).await?) {
                 for index in from..to {

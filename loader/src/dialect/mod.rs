@@ -35,6 +35,8 @@ pub(crate) struct Writing {
     /// Whether a failed statement makes the rest of the transaction impossible, or may have ended it unseen, so
     /// that a statement which may fail needs a savepoint to go back to.
     pub failure_ends_transaction: bool,
+    /// Whether a statement's text and its number of parameters are the same for any number of rows.
+    pub one_text_for_all: bool,
     /// The most rows of one insert.
     pub insert_rows_max: usize,
     /// The most rows of one update.

@@ -17,9 +17,10 @@ impl Dialect for Mysql {
     fn writing(&self) -> Writing {
         Writing {
             failure_ends_transaction: false,
-            insert_rows_max: 500,
+            one_text_for_all: false,
+            insert_rows_max: 512,
             update_rows_max: 1,
-            delete_rows_max: 200,
+            delete_rows_max: 256,
         }
     }
 

@@ -18,6 +18,7 @@ impl Dialect for Postgres {
     fn writing(&self) -> Writing {
         Writing {
             failure_ends_transaction: true,
+            one_text_for_all: true,
             insert_rows_max: 5_000,
             update_rows_max: 5_000,
             delete_rows_max: 5_000,

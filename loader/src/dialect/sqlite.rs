@@ -18,10 +18,11 @@ impl Dialect for Sqlite {
         Writing {
             // By `raise(rollback)`, `on conflict rollback`, a full disk.
             failure_ends_transaction: true,
-            insert_rows_max: 100,
+            one_text_for_all: false,
+            insert_rows_max: 128,
             // A statement costs no round trip here.
             update_rows_max: 1,
-            delete_rows_max: 100,
+            delete_rows_max: 128,
         }
     }
 

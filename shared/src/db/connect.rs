@@ -613,7 +613,7 @@ fn mysql_arguments(params: &[Param]) -> Result<MySqlArguments, DbError> {
     let mut arguments = MySqlArguments::default();
     for param in params {
         bound(match param {
-            Param::Null => Ok(()),
+            Param::Null => arguments.add(None::<&str>),
             Param::Int(number) => arguments.add(*number),
             Param::Real(number) => arguments.add(*number),
             Param::Text(text) => arguments.add(text.as_str()),
@@ -630,7 +630,7 @@ fn sqlite_arguments(params: &[Param]) -> Result<SqliteArguments, DbError> {
     let mut arguments = SqliteArguments::default();
     for param in params {
         bound(match param {
-            Param::Null => Ok(()),
+            Param::Null => arguments.add(None::<&str>),
             Param::Int(number) => arguments.add(*number),
             Param::Real(number) => arguments.add(*number),
             Param::Text(text) => arguments.add(text.clone()),

@@ -79,7 +79,8 @@ pub fn time_ms(text: &str) -> Option<i64> {
 }
 
 /// The statement with its `?` as the dialect writes parameters. A `?` in a literal, a quoted name or a
-/// comment stays; nulls are written out, so that they fit a column of any type.
+/// comment stays. On PostgreSQL, where a parameter has a type, nulls are written out, so that they fit a column of
+/// any type; elsewhere they are parameters like others, so that a statement's text stays the same.
 pub(super) fn prepare(kind: DatabaseKind, sql: &str, params: &[Param]) -> String {
     let mut out = String::with_capacity(sql.len() + params.len() * 4);
     let mut chars = sql.chars().peekable();
@@ -106,16 +107,16 @@ pub(super) fn prepare(kind: DatabaseKind, sql: &str, params: &[Param]) -> String
                 }
             }
             '?' => {
-                match params.get(next) {
-                    Some(Param::Null) => out.push_str("null"),
-                    param => {
+                match (kind, params.get(next)) {
+                    (DatabaseKind::Mysql | DatabaseKind::Sqlite, _) => out.push('?'),
+                    (DatabaseKind::Postgres, Some(Param::Null)) => out.push_str("null"),
+                    (DatabaseKind::Postgres, param) => {
                         number += 1;
-                        match (kind, param) {
-                            (DatabaseKind::Postgres, Some(Param::Time(_))) => {
+                        match param {
+                            Some(Param::Time(_)) => {
                                 out.push_str(&format!("cast(${number}::text || '+00' as timestamptz)"));
                             }
-                            (DatabaseKind::Postgres, _) => out.push_str(&format!("${number}")),
-                            _ => out.push('?'),
+                            _ => out.push_str(&format!("${number}")),
                         }
                     }
                 }
@@ -141,7 +142,7 @@ mod tests {
         );
         assert_eq!(
             prepare(DatabaseKind::Sqlite, sql, &params),
-            "select '?', \"?\", ? from t -- ?\nwhere a = null and b = ?"
+            "select '?', \"?\", ? from t -- ?\nwhere a = ? and b = ?"
         );
     }
 
