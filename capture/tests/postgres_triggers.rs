@@ -308,3 +308,22 @@ async fn a_transaction_that_is_prepared_is_captured() {
     source.db.run("commit prepared 'both'").await;
     assert_eq!(source.take_texts().await, ["I 1 <-", "I 1 <-", "D  <- 1"]);
 }
+
+#[tokio::test]
+async fn padding_is_no_part_of_a_value() {
+    let server = PostgresServer::start().await;
+    let source = postgres(&server, "padding").await;
+    source
+        .db
+        .run("create table item (id char(8) primary key, plain varchar(8))")
+        .await;
+    source.trigger("items", "item", "").await;
+    source.sync().await;
+    source.db.run("insert into item values ('P1', 'P1  ')").await;
+    source.db.run("update item set id = 'P2'").await;
+    source.db.run("delete from item").await;
+    assert_eq!(
+        source.take_texts().await,
+        ["I P1|P1   <-", "U P2|P1   <- P1|P1", "D  <- P2|P1"]
+    );
+}

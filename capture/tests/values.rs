@@ -171,10 +171,16 @@ async fn a_value_of_postgresql_is_captured_as_it_is_in_any_session() {
                     .await
                     .expect(&statement);
             }
+            // `concat` keeps the padding of a `char(n)`, which is no part of the value.
+            let text = if sql_type.starts_with("char(") {
+                "cast(v as text)"
+            } else {
+                "concat(v)"
+            };
             let judge = source
                 .db
                 .rows(&format!(
-                    "select case when num_nulls(v) = 0 then concat(v) end from t{index} where id = {id}"
+                    "select case when num_nulls(v) = 0 then {text} end from t{index} where id = {id}"
                 ))
                 .await;
             expected.push(judge[0][0].clone());

@@ -210,6 +210,21 @@ async fn a_lookup_counts_links_that_went_since_the_batch_began() {
     former_links(Sqlite).await;
 }
 
+#[tokio::test]
+async fn padding_is_no_part_of_a_key_or_an_id() {
+    let mut f = Fixture::start(Postgres, "lookuptable", LOOKUP).await;
+    f.node
+        .db
+        .run("alter table links alter patient_id type char(12), alter location type char(9)")
+        .await;
+    f.sync_triggers().await;
+    let patients = || vec![change(row(Some("p1"), 1), None), change(row(Some("p2"), 1), None)];
+    assert_eq!(f.sets(Some(1), patients()).await, ["north,south", "south"]);
+    // The same of links that went.
+    f.node.db.run("delete from links").await;
+    assert_eq!(f.sets(Some(1), patients()).await, ["north,south", "south"]);
+}
+
 async fn selects(kind: DatabaseKind) {
     let expression = "c.external_id in (select location from links where patient_id = :Patient \
                       or (number = :OLD_NUMBER and number <> :NUMBER)) and ':PATIENT' <> ''";

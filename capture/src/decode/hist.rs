@@ -1,8 +1,10 @@
 //! The trigger histories that captured rows name.
 
 use super::{DecodeError, decode_row};
+use crate::dialect::capturing;
 use std::collections::HashMap;
 use std::sync::Arc;
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::csv;
 use symstream_shared::db::{DatabaseKind, DbError, Row, Sql};
@@ -46,6 +48,8 @@ pub struct Layout {
     /// Where the text holds the whole table instead of the captured columns only: what it holds, and the places of
     /// the captured ones in it.
     whole: Option<(Vec<ColumnInfo>, Vec<usize>)>,
+    /// The places of captured columns whose texts end in blanks that are padding.
+    padded: Vec<usize>,
 }
 
 impl Layout {
@@ -54,14 +58,20 @@ impl Layout {
     /// # Errors
     /// [`DecodeError`] when the text does not fit the history.
     pub fn decode(&self, text: &str) -> Result<Vec<Cell>, DecodeError> {
-        let Some((columns, places)) = &self.whole else {
-            return decode_row(&self.table.columns, self.kind, text);
+        let mut cells = match &self.whole {
+            None => decode_row(&self.table.columns, self.kind, text)?,
+            Some((columns, places)) => {
+                let mut cells = decode_row(columns, self.kind, text)?;
+                let take = |place: &usize| std::mem::replace(&mut cells[*place], Cell::Null);
+                places.iter().map(take).collect()
+            }
         };
-        let mut cells = decode_row(columns, self.kind, text)?;
-        Ok(places
-            .iter()
-            .map(|place| std::mem::replace(&mut cells[*place], Cell::Null))
-            .collect())
+        for place in &self.padded {
+            if let Cell::Text(text) = &mut cells[*place] {
+                text.truncate(text.trim_end_matches(' ').len());
+            }
+        }
+        Ok(cells)
     }
 }
 
@@ -107,6 +117,20 @@ pub(crate) fn altered_hist_id(hist_id: i64, shape: i64) -> i64 {
 /// Shapes are below this.
 const SHAPES: i64 = 1 << 31;
 
+/// The name in `column_types` of a text whose blanks at the end are padding. They are no part of the value: the
+/// database does not compare them and drops them when it makes a text of it, a target's own column pads again, and a
+/// rule that looks at the value (a lookup's key, a column that holds an external id) means what stands before them.
+const PADDED_TEXT: &str = "char";
+
+/// What `sym_trigger_hist.column_types` says of a column.
+pub(crate) fn column_type(kind: DatabaseKind, column: &ColumnDef) -> &'static str {
+    if capturing::is_padded(kind, column) {
+        PADDED_TEXT
+    } else {
+        column.logical.as_str()
+    }
+}
+
 async fn read(
     sql: &mut dyn Sql,
     tables: &Tables,
@@ -151,15 +175,19 @@ fn layout(row: &Row, kind: DatabaseKind, config: &Config, is_whole: bool) -> Res
         csv::decode_names(&row.opt_text(index)?.unwrap_or_default())
             .map_err(|err| unreadable(&err.to_string()))
     };
-    let all =
-        typed(&names(7)?, &names(6)?).ok_or_else(|| unreadable("column_types do not fit table_columns"))?;
+    let types = names(6)?;
+    let all = typed(&names(7)?, &types).ok_or_else(|| unreadable("column_types do not fit table_columns"))?;
     let mut columns = Vec::new();
     let mut places = Vec::new();
+    let mut padded = Vec::new();
     for name in names(4)? {
         let place = all
             .iter()
             .position(|column| column.name == name)
             .ok_or_else(|| unreadable("column_names has a name that is not in table_columns"))?;
+        if types[place] == PADDED_TEXT {
+            padded.push(columns.len());
+        }
         columns.push(all[place].clone());
         places.push(place);
     }
@@ -191,6 +219,7 @@ fn layout(row: &Row, kind: DatabaseKind, config: &Config, is_whole: bool) -> Res
         table: Arc::new(table),
         kind,
         whole,
+        padded,
     })
 }
 
@@ -201,10 +230,14 @@ fn typed(names: &[String], types: &[String]) -> Option<Vec<ColumnInfo>> {
     names
         .iter()
         .zip(types)
-        .map(|(name, logical)| {
+        .map(|(name, column_type)| {
+            let logical = match column_type.as_str() {
+                PADDED_TEXT => LogicalType::Text,
+                name => LogicalType::from_name(name)?,
+            };
             Some(ColumnInfo {
                 name: name.clone(),
-                logical: LogicalType::from_name(logical)?,
+                logical,
             })
         })
         .collect()
@@ -247,6 +280,21 @@ mod tests {
             whole.decode("5,x,t").expect("row"),
             vec![Text("1".into()), Text("5".into())]
         );
+    }
+
+    #[test]
+    fn padding_is_no_part_of_a_value() {
+        let config = Config::default();
+        let mut row = row("on,\"a,b\"", "on");
+        row.0[6] = Text("int,char,text".into());
+        for (is_whole, text) in [(false, "o ,ab  "), (true, "1,ab  ,o ")] {
+            let layout = layout(&row, DatabaseKind::Postgres, &config, is_whole).expect("layout");
+            assert_eq!(layout.table.columns[1].logical, LogicalType::Text);
+            assert_eq!(
+                layout.decode(text).expect("row"),
+                [Text("o ".into()), Text("ab".into())]
+            );
+        }
     }
 
     #[test]

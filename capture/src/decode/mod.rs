@@ -5,8 +5,8 @@
 
 mod hist;
 
-pub(crate) use hist::altered_hist_id;
 pub use hist::{HistCache, HistError, Layout};
+pub(crate) use hist::{altered_hist_id, column_type};
 
 use crate::dialect::capturing;
 use symstream_shared::cell::Cell;

@@ -3,7 +3,7 @@
 use super::trigger::{RenderedTrigger, Survey, TriggerSpec};
 use super::{mysql, postgres, sqlite};
 use crate::decode::ValueError;
-use symstream_shared::catalog::TableDef;
+use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::cell::Cell;
 use symstream_shared::csv::Field;
 use symstream_shared::db::{DatabaseKind, DbError, Sql};
@@ -68,6 +68,15 @@ pub(crate) fn patience(kind: DatabaseKind) -> Option<&'static str> {
         DatabaseKind::Postgres => Some("set local lock_timeout = '200ms'"),
         DatabaseKind::Mysql => Some("set session lock_wait_timeout = 1"),
         DatabaseKind::Sqlite => None,
+    }
+}
+
+/// Whether the triggers write a column's values with blanks behind them that are padding.
+pub(crate) fn is_padded(kind: DatabaseKind, column: &ColumnDef) -> bool {
+    match kind {
+        DatabaseKind::Postgres => postgres::value::is_padded(column),
+        DatabaseKind::Mysql => mysql::value::is_padded(column),
+        DatabaseKind::Sqlite => sqlite::value::is_padded(column),
     }
 }
 

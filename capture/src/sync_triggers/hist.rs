@@ -1,6 +1,7 @@
 //! `sym_trigger_hist`, as the synchronisation writes it.
 
 use super::report::BuildReason;
+use crate::decode::column_type;
 use crate::dialect::trigger::{Event, RenderedTrigger, TriggerSpec};
 use std::collections::HashSet;
 use symstream_shared::csv;
@@ -102,7 +103,7 @@ pub(super) async fn insert(
         csv::encode_names(spec.columns.iter().map(|column| column.name.as_str())).into(),
         csv::encode_names(spec.key.iter().map(|column| column.name.as_str())).into(),
         reason.as_str().into(),
-        csv::encode_names(all.iter().map(|column| column.logical.as_str())).into(),
+        csv::encode_names(all.iter().map(|column| column_type(spec.kind, column))).into(),
         csv::encode_names(all.iter().map(|column| column.name.as_str())).into(),
         spec.survey.shape.into(),
     ];

@@ -2,9 +2,15 @@
 
 use crate::decode::ValueError;
 use crate::dialect::value::hex;
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::csv::Field;
 use symstream_shared::logical::LogicalType;
+
+/// Whether values are written padded: none is, `char(n)` gives back no blanks at its end.
+pub(crate) fn is_padded(_column: &ColumnDef) -> bool {
+    false
+}
 
 /// One captured field as a cell.
 pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {

@@ -2,9 +2,15 @@
 
 use crate::decode::ValueError;
 use crate::dialect::value::hex;
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::csv::Field;
 use symstream_shared::logical::LogicalType;
+
+/// Whether the output function pads a column's values: `char(n)`.
+pub(crate) fn is_padded(column: &ColumnDef) -> bool {
+    column.type_name == "bpchar"
+}
 
 /// One captured field as a cell. The output functions' texts are the canonical ones but for two types.
 pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
