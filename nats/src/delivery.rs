@@ -84,7 +84,8 @@ impl Bus {
             consumer,
             reset,
             pull: None,
-            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            // Short pauses only: nobody should wait long for work once the server is back.
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
         }
     }
 }

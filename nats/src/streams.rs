@@ -23,11 +23,12 @@ const CAPTURE_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Bus {
     /// Makes the streams and the routers' consumers, or brings them up to date. Safe to repeat and to run in
-    /// several routers at once.
+    /// several routers at once. Returns when each stream was made, in nanoseconds since 1970: a stream that was made
+    /// again lost its consumers.
     ///
     /// # Errors
     /// [`BusError`] when JetStream refuses or can not be reached.
-    pub async fn ensure_streams(&self) -> Result<(), BusError> {
+    pub async fn ensure_streams(&self) -> Result<Vec<i128>, BusError> {
         let subjects = &self.subjects;
         let log = |name: String, subject: String| Config {
             name,
@@ -69,12 +70,15 @@ impl Bus {
                 ..log(subjects.configuration_stream(), subjects.all_configurations())
             },
         ];
+        let mut created = Vec::with_capacity(streams.len());
         for config in streams {
             let name = config.name.clone();
-            self.jetstream
+            let info = self
+                .jetstream
                 .create_or_update_stream(config)
                 .await
                 .map_err(|err| BusError::refused(format!("stream {name}"), err))?;
+            created.push(info.created.unix_timestamp_nanos());
         }
         for partition in 0..PARTITION_COUNT {
             self.ensure_consumer(
@@ -86,7 +90,7 @@ impl Bus {
             )
             .await?;
         }
-        Ok(())
+        Ok(created)
     }
 
     /// Makes the consumers that a registered node needs: one for each channel and for its initial loads, and

@@ -321,6 +321,47 @@ async fn what_was_not_acknowledged_comes_again_in_order() {
 }
 
 #[tokio::test]
+async fn deliveries_go_on_at_once_when_the_server_is_back() {
+    let Fixture { mut server, bus } = fixture().await;
+    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
+    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    let mut idle = bus.routed_deliveries(&target());
+    for (batch_id, down) in [(1, 0), (2, 4000), (3, 12_000)] {
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0])
+            .await
+            .expect("publish");
+        let delivery = deliveries.next_within(PATIENCE).await.expect("a batch");
+        delivery.ack().await.expect("ack");
+        assert!(idle.next_within(Duration::from_millis(100)).await.is_none());
+        server.kill();
+        let away = Duration::from_millis(down);
+        let waiting = async { tokio::join!(deliveries.next_within(away), idle.next_within(away)) };
+        waiting.await;
+        server.start_again().await;
+        let is_back = std::time::Instant::now();
+        let report = symstream_shared::wire::RoutedReport {
+            source: target(),
+            channel: channel(),
+            batch_id,
+            created_ms: 0,
+            started_ms: 0,
+            sent_ms: 0,
+            hostname: String::new(),
+            targets: Vec::new(),
+            unrouted: Vec::new(),
+            last: true,
+        };
+        let told = async {
+            bus.report(&report).await.expect("report");
+        };
+        let (delivery, ()) = tokio::join!(idle.next_within(PATIENCE), told);
+        delivery.expect("a report").ack().await.expect("ack");
+        let pause = is_back.elapsed();
+        assert!(pause < Duration::from_secs(2), "{pause:?} after {away:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_consumer_that_is_made_later_is_waited_for() {
     let Fixture { server: _server, bus } = fixture().await;
     let mut deliveries = bus.lane_deliveries(&target(), &channel());

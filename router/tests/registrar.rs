@@ -217,6 +217,36 @@ async fn what_nats_lost_is_published_again() {
     router.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_deleted_under_a_running_router_come_back_with_their_consumers() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    let client = async_nats::connect(world.nats.url()).await.expect("nats");
+    let jetstream = async_nats::jetstream::new(client);
+    for stream in ["SYM_CONFIG", "SYM_NODE_0", "SYM_CAPTURE"] {
+        jetstream.delete_stream(stream).await.expect("delete");
+    }
+    assert_eq!(world.version().await, version);
+    world.capture("c0", 1, version, &[&[1]]).await;
+    assert_eq!(world.receive("a", "c0", 1).await.batches, [(1, 0, vec![1])]);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_another_spelling_of_the_external_id_is_another_node() {
+    let server = MariaDb::start().await;
+    let world = World::on(server.create_database("cloud").await, Folder::new()).await;
+    let router = world.start();
+    world.version().await;
+    open(&world, "x7").await;
+    assert!(reason(ask(&world, &request("X7", "secret")).await).contains("no registration is open"));
+    assert_eq!(
+        node_and_configuration(ask(&world, &request("x7", "secret")).await).0,
+        "nx7"
+    );
+    router.stop().await;
+}
+
 #[tokio::test]
 async fn settings_that_can_not_work_end_the_service() {
     let world = World::new().await;

@@ -1,7 +1,7 @@
 //! Publishing the configuration: every edit of the tables, also by plain SQL, reaches the nodes.
 
-use super::Registrar;
 use super::version::{self, Current};
+use super::{Registrar, in_time};
 use crate::error::Error;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(1);
 /// How often NATS is asked whether it still has what was published.
 const CHECK: Duration = Duration::from_secs(10);
+/// How often the streams are made again, where somebody deleted one.
+const STREAMS: Duration = Duration::from_secs(60);
+/// How often all nodes' consumers are made again. There may be tens of thousands.
+const CONSUMERS: Duration = Duration::from_secs(300);
 
 /// Why the configuration could not be brought out this time.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +41,17 @@ impl From<DbError> for PublishError {
 /// What this process knows to be in NATS.
 #[derive(Default)]
 struct Published {
-    streams: bool,
+    /// When each stream was made.
+    streams: Vec<i128>,
+    streams_checked: Option<Instant>,
     consumers: HashSet<(NodeId, ChannelId)>,
+    consumers_checked: Option<Instant>,
     version: i64,
-    checked: Option<Instant>,
+    version_checked: Option<Instant>,
+}
+
+fn is_due(checked: Option<Instant>, interval: Duration) -> bool {
+    checked.is_none_or(|checked| checked.elapsed() >= interval)
 }
 
 /// Publishes the configuration whenever it changed, and again where NATS lost it, until asked to stop.
@@ -103,22 +114,21 @@ impl Registrar {
     }
 
     async fn publish(&self, published: &mut Published) -> Result<(), PublishError> {
-        if !published.streams {
-            self.bus.ensure_streams().await?;
-            published.streams = true;
+        if is_due(published.streams_checked, STREAMS) {
+            self.ensure_streams(published).await?;
         }
-        let current = self.current().await?;
-        let is_due = published.checked.is_none_or(|checked| checked.elapsed() >= CHECK);
+        let current = in_time(self.current()).await?;
         let version = current.configuration.version;
-        if version == published.version && !is_due {
+        if version == published.version && !is_due(published.version_checked, CHECK) {
             return Ok(());
         }
         let stored = self.bus.latest_configuration(self.engine.server()).await?;
         if stored.is_none() && published.version > 0 {
             tracing::warn!("nats has lost the configuration; making the streams again");
-            *published = Published::default();
-            self.bus.ensure_streams().await?;
-            published.streams = true;
+            self.ensure_streams(published).await?;
+        }
+        if published.consumers_checked.is_none() {
+            published.consumers_checked = Some(Instant::now());
         }
         self.ensure_consumers(&current, published).await?;
         // A router that slept may have published an older version after a newer one.
@@ -126,7 +136,26 @@ impl Registrar {
             self.publish_version(&current.configuration).await?;
         }
         published.version = version;
-        published.checked = Some(Instant::now());
+        published.version_checked = Some(Instant::now());
+        // Behind the version, which need not wait for so many.
+        if is_due(published.consumers_checked, CONSUMERS) {
+            published.consumers.clear();
+            self.ensure_consumers(&current, published).await?;
+            published.consumers_checked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn ensure_streams(&self, published: &mut Published) -> Result<(), BusError> {
+        let streams = self.bus.ensure_streams().await?;
+        if streams != published.streams {
+            // A stream that was made again has no consumers, nor versions.
+            *published = Published {
+                streams,
+                ..Published::default()
+            };
+        }
+        published.streams_checked = Some(Instant::now());
         Ok(())
     }
 

@@ -19,6 +19,23 @@ use tokio_util::sync::CancellationToken;
 /// After how long it says that it waits for the database.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long one piece of work with the database may take. A host that vanished never answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Ends work with the database that takes too long, as if the connection had been lost.
+async fn in_time<T, E: From<DbError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    tokio::time::timeout(ANSWER_WITHIN, work)
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+            Err(DbError {
+                disposition: Disposition::Retry,
+                ..DbError::unexpected(message)
+            }
+            .into())
+        })
+}
+
 /// What the registrar's loops work with.
 #[derive(Clone)]
 pub(crate) struct Registrar {

@@ -3,8 +3,8 @@
 //! An open registration (`sym_node_security.registration_enabled`) admits the node that asks first, once. A
 //! node whose answer was lost asks again with the password that it made itself, and gets the same answer.
 
-use super::Registrar;
 use super::version::{self, Current};
+use super::{Registrar, in_time};
 use crate::error::Error;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -118,7 +118,7 @@ impl Registrar {
     ) -> Result<RegistrationReply, ModelError> {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
         loop {
-            match self.register(request).await {
+            match in_time(self.register(request)).await {
                 Err(ModelError::Database(err))
                     if err.disposition == Disposition::Retry && backoff.attempts() + 1 < ATTEMPTS_MAX =>
                 {
@@ -168,7 +168,7 @@ impl Registrar {
     ) -> Result<Vec<Candidate>, DbError> {
         let select = format!(
             "select n.node_id, s.password, s.registration_enabled, \
-             case when s.registration_time is null then 0 else 1 end \
+             case when s.registration_time is null then 0 else 1 end, n.node_group_id, n.external_id \
              from {} n join {} s on s.node_id = n.node_id \
              where n.node_group_id = ? and n.external_id = ? order by n.node_id",
             self.tables.name("node"),
@@ -176,16 +176,20 @@ impl Registrar {
         );
         let key: [Param; 2] = [request.group.as_str().into(), request.external_id.as_str().into()];
         let rows = tx.query(&select, &key).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Candidate {
-                    node: NodeId::new(row.text(0)?).map_err(|err| DbError::unexpected(err.to_string()))?,
-                    password: row.text(1)?,
-                    is_open: row.int(2)? != 0,
-                    is_registered: row.int(3)? != 0,
-                })
-            })
-            .collect()
+        let mut candidates = Vec::new();
+        for row in rows {
+            // MySQL takes texts that differ in upper and lower case for the same.
+            if row.text(4)? != request.group.as_str() || row.text(5)? != request.external_id.as_str() {
+                continue;
+            }
+            candidates.push(Candidate {
+                node: NodeId::new(row.text(0)?).map_err(|err| DbError::unexpected(err.to_string()))?,
+                password: row.text(1)?,
+                is_open: row.int(2)? != 0,
+                is_registered: row.int(3)? != 0,
+            });
+        }
+        Ok(candidates)
     }
 
     async fn admit(&self, tx: &mut Tx, node: &NodeId, request: &RegistrationRequest) -> Result<(), DbError> {
