@@ -1,19 +1,15 @@
 # Sourced by the install scripts: installs Debian or Ubuntu packages, as root or through sudo.
 
 # Keeps a package's servers from being started: tests and the demo start their own, on ports of their own.
-without_services() {
-    local policy=/usr/sbin/policy-rc.d
-    if [ -e "$policy" ]; then
-        "$@"
-        return
+without_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '$sudo rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+        $sudo chmod +x "$policy"
     fi
-    printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
-    $sudo chmod +x "$policy"
-    local status=0
-    "$@" || status=$?
-    $sudo rm -f "$policy"
-    return "$status"
-}
+    "$@"
+)
 
 # install_packages PACKAGE…
 install_packages() {
