@@ -8,6 +8,9 @@ use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
 /// How often the open transactions are asked for. The server makes its answer anew when nobody has read it for 0.1 s.
 const ASK_EVERY: Duration = Duration::from_millis(300);
 
+/// An answer that does not list a witness by then may be one that never will: its connection may be lost.
+const WITNESS_FOR: Duration = Duration::from_secs(5);
+
 /// A transaction, as `innodb_trx` names it: its connection and when it began. Compared for equality only, so the
 /// time zone in which the server prints it says nothing.
 type Transaction = (String, String);
@@ -50,7 +53,10 @@ impl Settling {
         self.stage = match std::mem::take(&mut self.stage) {
             Stage::Idle => Stage::Noted(gaps.clone()),
             Stage::Noted(noted) => Self::ask(database, noted, Witness::begin(database).await?).await?,
-            Stage::Asking(noted, witness) => Self::ask(database, noted, witness).await?,
+            Stage::Asking(noted, witness) if witness.began.elapsed() < WITNESS_FOR => {
+                Self::ask(database, noted, witness).await?
+            }
+            Stage::Asking(noted, _) => Self::ask(database, noted, Witness::begin(database).await?).await?,
             Stage::Waiting(noted, mut open) => {
                 // No answer is older than the one before it, so what is not listed any more has ended.
                 let still_open = Self::open_transactions(database).await?;
@@ -100,23 +106,28 @@ impl Settling {
 }
 
 /// An open transaction of our own. Its connection never had another one, so an answer that lists the connection was
-/// made after this transaction began. It ends with the connection, when it is dropped.
+/// made after this transaction began. It ends with the connection, when it is dropped. Read committed, it has no
+/// snapshot that would keep the server from purging.
 struct Witness {
     connection: String,
+    began: Instant,
     _open: DetachedConn,
 }
 
 impl Witness {
     async fn begin(database: &Database) -> Result<Self, DbError> {
         let mut open = database.fresh().await?;
-        open.execute_script("start transaction with consistent snapshot")
-            .await?;
+        open.execute_script(
+            "set transaction isolation level read committed; start transaction with consistent snapshot",
+        )
+        .await?;
         let id = open
             .query_opt("select cast(connection_id() as char)", &[])
             .await?
             .ok_or_else(|| DbError::unexpected("no connection id"))?;
         Ok(Self {
             connection: id.text(0)?,
+            began: Instant::now(),
             _open: open,
         })
     }
