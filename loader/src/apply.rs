@@ -155,7 +155,8 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Writes several changes with one statement. Returns whether it did; if not, nothing has happened.
+    /// Writes several changes with one statement. Returns whether it did; if not, nothing has happened but deletes,
+    /// which can be repeated.
     async fn apply_together(
         &mut self,
         sql: &mut dyn Sql,
@@ -174,8 +175,15 @@ impl<'a> Applier<'a> {
         let Some(statement) = statement else {
             return Ok(false);
         };
-        let found_all =
-            |count: u64| run.operation != Operation::Update || usize::try_from(count) == Ok(changes.len());
+        let every_row = match run.operation {
+            Operation::Insert => false,
+            Operation::Update => true,
+            // One that is not there is no concern, unless another row is taken for it.
+            Operation::Delete => self
+                .params(target, key_row(&rows.changes[first]), &target.key)
+                .is_ok_and(|key| self.dialect.alike(target, &key).is_some()),
+        };
+        let found_all = |count: u64| !every_row || usize::try_from(count) == Ok(changes.len());
         self.try_together(sql, &statement, &found_all)
             .await
             .map_err(|err| self.error(rows, first, RowError::Database(err), Some(target)))
@@ -220,13 +228,10 @@ impl<'a> Applier<'a> {
         changes: &[Change],
     ) -> Result<Option<Statement>, (usize, String)> {
         let writable: Vec<usize> = target.writable().map(|(index, _)| index).collect();
-        let set: Vec<usize> = run
+        let set = run
             .update
-            .iter()
-            .flat_map(|shape| &shape.set)
-            .copied()
-            .filter(|index| !target.columns[*index].def.generated)
-            .collect();
+            .as_ref()
+            .map_or_else(Vec::new, |shape| settable(target, shape, changes));
         let mut inserts = Vec::new();
         let mut updates = Vec::new();
         let mut deletes = Vec::new();
@@ -271,9 +276,11 @@ impl<'a> Applier<'a> {
         match change.operation {
             Operation::Insert => self.insert_row(sql, target, new_row(change), likely).await,
             Operation::Update => {
-                let set = update.map_or(&[][..], |shape| &shape.set);
+                let set = update.map_or_else(Vec::new, |shape| {
+                    settable(target, shape, std::slice::from_ref(change))
+                });
                 if self
-                    .update_row(sql, target, set, new_row(change), key_row(change))
+                    .update_row(sql, target, &set, new_row(change), key_row(change))
                     .await?
                 {
                     return Ok(());
@@ -282,8 +289,16 @@ impl<'a> Applier<'a> {
             }
             Operation::Delete => {
                 let key = self.timed_params(target, key_row(change), &target.key)?;
-                let statement = self.dialect.delete(target, &[key]);
-                sql.execute(&statement.sql, &statement.params).await?;
+                let statement = self.dialect.delete(target, std::slice::from_ref(&key));
+                if sql.execute(&statement.sql, &statement.params).await? == 0
+                    && let Some(question) = self.dialect.alike(target, &key)
+                    && sql.query_opt(&question.sql, &question.params).await?.is_some()
+                {
+                    return Err(RowError::Value(
+                        "the row to delete is not here, but one whose key differs in case or blanks only"
+                            .into(),
+                    ));
+                }
                 Ok(())
             }
         }
@@ -298,18 +313,42 @@ impl<'a> Applier<'a> {
         new: &[Cell],
         key: &[Cell],
     ) -> Result<bool, RowError> {
-        let set: Vec<usize> = set
-            .iter()
-            .copied()
-            .filter(|&index| !target.columns[index].def.generated)
-            .collect();
         let key = self.timed_params(target, key, &target.key)?;
         if set.is_empty() {
             return Ok(self.exists(sql, target, &key).await?);
         }
-        let values = self.timed_params(target, new, &set)?;
-        let statement = self.dialect.update(target, &set, &[KeyedRow { values, key }]);
+        let values = self.timed_params(target, new, set)?;
+        let statement = self.dialect.update(target, set, &[KeyedRow { values, key }]);
         Ok(sql.execute(&statement.sql, &statement.params).await? > 0)
+    }
+
+    /// Makes the row with this key the same as `new`. Returns whether it was there.
+    async fn overwrite_row(
+        &mut self,
+        sql: &mut dyn Sql,
+        target: &Target,
+        new: &[Cell],
+    ) -> Result<bool, RowError> {
+        let others = target.writable().filter(|(index, _)| !target.key.contains(index));
+        let (identities, others): (Vec<_>, Vec<_>) =
+            others.partition(|(_, column)| column.def.identity_always);
+        let others: Vec<usize> = others.into_iter().map(|(index, _)| index).collect();
+        if !self.update_row(sql, target, &others, new, new).await? {
+            return Ok(false);
+        }
+        // An identity that is always generated can be compared, but not set.
+        for (index, column) in identities {
+            let mut with = target.clone();
+            with.key.push(index);
+            let key = self.timed_params(&with, new, &with.key)?;
+            if !self.exists(sql, &with, &key).await? {
+                return Err(RowError::Value(format!(
+                    "column {} is generated always as identity and has another value here",
+                    column.def.name
+                )));
+            }
+        }
+        Ok(true)
     }
 
     async fn insert_row(
@@ -320,14 +359,9 @@ impl<'a> Applier<'a> {
         likely: bool,
     ) -> Result<(), RowError> {
         let writable: Vec<usize> = target.writable().map(|(index, _)| index).collect();
-        let others: Vec<usize> = writable
-            .iter()
-            .copied()
-            .filter(|index| !target.key.contains(index))
-            .collect();
         // Rows without a key may be there twice.
         let keyed = !target.whole_row;
-        if keyed && likely && self.update_row(sql, target, &others, new, new).await? {
+        if keyed && likely && self.overwrite_row(sql, target, new).await? {
             return Ok(());
         }
         let values = self.timed_params(target, new, &writable)?;
@@ -347,7 +381,7 @@ impl<'a> Applier<'a> {
                 if savepoint {
                     take_back(sql, Some(&err)).await?;
                 }
-                if self.update_row(sql, target, &others, new, new).await? {
+                if self.overwrite_row(sql, target, new).await? {
                     return Ok(());
                 }
                 // A trigger of the target may have kept the row from being updated. If the row is not there,
@@ -428,6 +462,26 @@ async fn take_back(sql: &mut dyn Sql, failure: Option<&DbError>) -> Result<(), D
         (result, _) => result?,
     };
     sql.execute(RELEASE, &[]).await.map(drop)
+}
+
+/// The columns that updates of this shape can set. An identity that is always generated is left out where no
+/// update changes it; a change of it is the database's to refuse.
+fn settable(target: &Target, shape: &UpdateShape, changes: &[Change]) -> Vec<usize> {
+    let changed = |index: usize| {
+        changes.iter().any(|change| match (&change.old, &change.new) {
+            (Some(old), Some(new)) => old[index] != new[index],
+            _ => true,
+        })
+    };
+    shape
+        .set
+        .iter()
+        .copied()
+        .filter(|&index| {
+            let def = &target.columns[index].def;
+            !def.generated && (!def.identity_always || changed(index))
+        })
+        .collect()
 }
 
 /// The row after the change; empty where [`runs`] would have refused it.

@@ -203,6 +203,12 @@ async fn postgres_holds_every_value_as_it_was_or_refuses_it() {
 #[tokio::test]
 async fn mariadb_holds_every_value_as_it_was_or_refuses_it() {
     let cases: Vec<Case> = vec![
+        ("enum('a','b')", L::Text, text("b"), Some("b")),
+        ("enum('a','b')", L::Text, text("2"), None),
+        ("enum('a','b')", L::Int, text(" 1"), None),
+        ("enum('a','1')", L::Int, text("1"), Some("1")),
+        ("set('a','b')", L::Enum, text("a,b"), Some("a,b")),
+        ("set('a','b')", L::Text, text("3"), None),
         ("tinyint(1)", L::Bool, text("1"), Some("1")),
         (
             "bigint",

@@ -71,6 +71,10 @@ pub(crate) trait Dialect: Send + Sync {
     /// Has a row when the row with this key exists.
     fn exists(&self, table: &Target, key: &[Param]) -> Statement;
 
+    /// Has a row when a row's key is the same as this one by the column's collation, but not to the byte; `None`
+    /// where the database compares this key to the byte. What names a row by its key means none but that row.
+    fn alike(&self, table: &Target, key: &[Param]) -> Option<Statement>;
+
     /// Has a row with the storage engine's name when the table takes no part in transactions.
     fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement>;
 

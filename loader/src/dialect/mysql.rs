@@ -75,7 +75,12 @@ impl Dialect for Mysql {
                 list.join(", "),
                 one(table, &row.key)
             ),
-            params: row.values.iter().chain(&row.key).cloned().collect(),
+            params: row
+                .values
+                .iter()
+                .cloned()
+                .chain(key_params(table, &row.key))
+                .collect(),
         }
     }
 
@@ -89,7 +94,7 @@ impl Dialect for Mysql {
         };
         Statement {
             sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
-            params: keys.iter().flatten().cloned().collect(),
+            params: keys.iter().flat_map(|key| key_params(table, key)).collect(),
         }
     }
 
@@ -100,8 +105,21 @@ impl Dialect for Mysql {
                 table.sql_name,
                 matches(table, key)
             ),
-            params: key.to_vec(),
+            params: key_params(table, key),
         }
+    }
+
+    fn alike(&self, table: &Target, key: &[Param]) -> Option<Statement> {
+        let exact = key_params(table, key);
+        (exact.len() > key.len()).then(|| Statement {
+            sql: format!(
+                "select 1 from {} where {} and not ({}) limit 1",
+                table.sql_name,
+                alike(table, key),
+                matches(table, key)
+            ),
+            params: key.iter().cloned().chain(exact).collect(),
+        })
     }
 
     fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement> {
@@ -157,6 +175,10 @@ fn text_param(def: &ColumnDef, text: String) -> Result<Param, Unfit> {
             Err(_) if text.is_empty() => Ok(Param::Int(0)),
             Err(_) => Err(Unfit::new("a bit string", "is longer than 64 bits")),
         },
+        LogicalType::Enum if is_number_of_a_label(def, &text) => Err(Unfit::new(
+            "a number",
+            "is none of the column's labels; MySQL would take it for a label's place",
+        )),
         LogicalType::Decimal if text.ends_with(['N', 'y']) => Err(not_a_number()),
         LogicalType::Float64 => double(def, &text, text.parse().ok()),
         // As a double of the same value: MySQL would read the text as a double and compare that with the column.
@@ -164,6 +186,16 @@ fn text_param(def: &ColumnDef, text: String) -> Result<Param, Unfit> {
         LogicalType::Date | LogicalType::Timestamp | LogicalType::TimestampTz => moment(text),
         _ => Ok(Param::Text(text)),
     }
+}
+
+/// Whether MySQL would read the text as the place of a label of an `enum`, or as the bits of a `set`.
+fn is_number_of_a_label(def: &ColumnDef, text: &str) -> bool {
+    let number = text.trim();
+    let digits = number.trim_start_matches(['+', '-']);
+    let is_label = ["(", ","]
+        .iter()
+        .any(|before| def.sql_type.contains(&format!("{before}'{number}'")));
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && !is_label
 }
 
 fn not_a_number() -> Unfit {
@@ -229,9 +261,51 @@ fn one(table: &Target, key: &[Param]) -> String {
 
 fn matches(table: &Target, key: &[Param]) -> String {
     key_columns(table)
+        .flat_map(|(place, column)| {
+            let param = &key[place];
+            std::iter::once(condition(table, column, param)).chain(exactly(table, column, param))
+        })
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+/// What the columns' collations take for this key.
+fn alike(table: &Target, key: &[Param]) -> String {
+    key_columns(table)
         .map(|(place, column)| condition(table, column, &key[place]))
         .collect::<Vec<_>>()
         .join(" and ")
+}
+
+/// The parameters of [`matches`].
+fn key_params(table: &Target, key: &[Param]) -> Vec<Param> {
+    key_columns(table)
+        .flat_map(|(place, column)| {
+            let param = &key[place];
+            let times = if exactly(table, column, param).is_some() {
+                2
+            } else {
+                1
+            };
+            std::iter::repeat_n(param.clone(), times)
+        })
+        .collect()
+}
+
+/// To an index `a` may be `A` or, without its trailing blank, `a `: a second condition tells them apart.
+fn exactly(table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
+    let name = &column.sql_name;
+    match (column.def.logical, param) {
+        _ if table.whole_row => None,
+        // Blanks at the end of a `char` are padding.
+        (LogicalType::Text, Param::Text(_)) if column.def.type_name == "char" => {
+            Some(format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?"))
+        }
+        (LogicalType::Text, Param::Text(_)) => Some(format!(
+            "cast(convert({name} using utf8mb4) as binary) = cast(? as binary)"
+        )),
+        _ => None,
+    }
 }
 
 fn condition(table: &Target, column: &TargetColumn, param: &Param) -> String {

@@ -142,6 +142,10 @@ impl Dialect for Postgres {
         }
     }
 
+    fn alike(&self, _table: &Target, _key: &[Param]) -> Option<Statement> {
+        None
+    }
+
     fn engine_without_transactions(&self, _table: &TableDef) -> Option<Statement> {
         // Every table of PostgreSQL takes part in transactions.
         None

@@ -66,7 +66,12 @@ impl Dialect for Sqlite {
                 list.join(", "),
                 one(table, &row.key)
             ),
-            params: row.values.iter().chain(&row.key).cloned().collect(),
+            params: row
+                .values
+                .iter()
+                .cloned()
+                .chain(key_params(table, &row.key))
+                .collect(),
         }
     }
 
@@ -80,7 +85,7 @@ impl Dialect for Sqlite {
         };
         Statement {
             sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
-            params: keys.iter().flatten().cloned().collect(),
+            params: keys.iter().flat_map(|key| key_params(table, key)).collect(),
         }
     }
 
@@ -91,8 +96,21 @@ impl Dialect for Sqlite {
                 table.sql_name,
                 matches(table, key)
             ),
-            params: key.to_vec(),
+            params: key_params(table, key),
         }
+    }
+
+    fn alike(&self, table: &Target, key: &[Param]) -> Option<Statement> {
+        let exact = key_params(table, key);
+        (exact.len() > key.len()).then(|| Statement {
+            sql: format!(
+                "select 1 from {} where {} and not ({}) limit 1",
+                table.sql_name,
+                alike(table, key),
+                matches(table, key)
+            ),
+            params: key.iter().cloned().chain(exact).collect(),
+        })
     }
 
     fn engine_without_transactions(&self, _table: &TableDef) -> Option<Statement> {
@@ -150,17 +168,51 @@ fn one(table: &Target, key: &[Param]) -> String {
 
 fn matches(table: &Target, key: &[Param]) -> String {
     key_columns(table)
-        .map(|(place, column)| {
-            let name = &column.sql_name;
-            match key[place] {
-                Param::Null => format!("{name} is ?"),
-                // Rows without a key are the same only if every character is.
-                _ if table.whole_row => format!("{name} = ? collate binary"),
-                _ => format!("{name} = ?"),
-            }
+        .flat_map(|(place, column)| {
+            let param = &key[place];
+            std::iter::once(condition(table, column, param)).chain(exactly(table, column, param))
         })
         .collect::<Vec<_>>()
         .join(" and ")
+}
+
+/// What the columns' collations take for this key.
+fn alike(table: &Target, key: &[Param]) -> String {
+    key_columns(table)
+        .map(|(place, column)| condition(table, column, &key[place]))
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+/// The parameters of [`matches`].
+fn key_params(table: &Target, key: &[Param]) -> Vec<Param> {
+    key_columns(table)
+        .flat_map(|(place, column)| {
+            let param = &key[place];
+            let times = if exactly(table, column, param).is_some() {
+                2
+            } else {
+                1
+            };
+            std::iter::repeat_n(param.clone(), times)
+        })
+        .collect()
+}
+
+fn condition(table: &Target, column: &TargetColumn, param: &Param) -> String {
+    let name = &column.sql_name;
+    match param {
+        Param::Null => format!("{name} is ?"),
+        // Rows without a key are the same only if every character is.
+        _ if table.whole_row => format!("{name} = ? collate binary"),
+        _ => format!("{name} = ?"),
+    }
+}
+
+/// To an index with the column's collation `a` may be `A`: a second condition tells them apart.
+fn exactly(table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
+    (!table.whole_row && matches!(param, Param::Text(_)))
+        .then(|| format!("{} = ? collate binary", column.sql_name))
 }
 
 /// What a column does to values that are stored in it (https://www.sqlite.org/datatype3.html, 3.1).

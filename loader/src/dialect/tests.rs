@@ -117,8 +117,8 @@ fn mysql_and_sqlite_insert_rows_in_their_order_and_never_touch_another() {
     assert_eq!(
         update(DatabaseKind::Sqlite),
         Statement {
-            sql: "update \"item\" set \"Na me\" = ? where \"id\" = ?".into(),
-            params: vec!["b".into(), "7".into()],
+            sql: "update \"item\" set \"Na me\" = ? where \"id\" = ? and \"id\" = ? collate binary".into(),
+            params: vec!["b".into(), "7".into(), "7".into()],
         }
     );
 }
