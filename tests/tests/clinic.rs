@@ -180,7 +180,7 @@ async fn day_at_the_clinic(cloud: DatabaseKind, locals: [DatabaseKind; 2]) {
     let Clinic {
         cloud,
         locals,
-        network,
+        network: _running,
     } = clinic;
     for mut site in locals.into_iter().chain([cloud]) {
         // MariaDB's users are told what it can not do.
