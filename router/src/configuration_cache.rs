@@ -75,6 +75,8 @@ impl ConfigurationCache {
     fn remember(&self, config: Config) -> Arc<Config> {
         let config = Arc::new(config);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        // All partitions may have fetched the same version at once.
+        recent.retain(|other| other.version != config.version);
         recent.push_front(config.clone());
         recent.truncate(VERSIONS_MAX);
         config

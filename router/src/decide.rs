@@ -88,6 +88,18 @@ pub struct Decision {
     pub unrouted: Vec<usize>,
 }
 
+impl Decision {
+    /// Into how many tables of one node the same change goes at most.
+    pub fn copies_max(&self) -> usize {
+        self.targets
+            .values()
+            .flat_map(|rows| rows.chunk_by(|one, next| one.change == next.change))
+            .map(<[Routed]>::len)
+            .max()
+            .unwrap_or(1)
+    }
+}
+
 /// Decides by exactly this configuration, which has to be the one that the part names.
 ///
 /// An initial load asks its rules about its rows' values only: whether a rule is for inserts, and whether the

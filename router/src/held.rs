@@ -2,6 +2,7 @@
 
 use crate::error::{Answer, RouteError};
 use crate::route::BatchRouter;
+use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the marks are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How many sources and channels are tried at once: one may wait for a configuration for seconds.
+const AT_ONCE: usize = 16;
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(60);
 
@@ -39,22 +42,28 @@ pub(crate) async fn run(router: Arc<BatchRouter>, shutdown: CancellationToken) {
                 continue;
             }
         };
-        attempts.retain(|key, _| {
-            holds
-                .iter()
-                .any(|hold| (&hold.source, &hold.channel) == (&key.0, &key.1))
-        });
-        for hold in holds {
-            let key = (hold.source.clone(), hold.channel.clone());
-            let attempt = attempts.entry(key).or_insert_with(|| Attempts {
+        let mut holds: HashMap<(NodeId, ChannelId), Hold> = holds
+            .into_iter()
+            .map(|hold| ((hold.source.clone(), hold.channel.clone()), hold))
+            .collect();
+        attempts.retain(|key, _| holds.contains_key(key));
+        for key in holds.keys() {
+            attempts.entry(key.clone()).or_insert_with(|| Attempts {
                 backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
                 next: Instant::now(),
                 error: String::new(),
             });
-            if attempt.next <= Instant::now() && !shutdown.is_cancelled() {
-                router.try_held(hold, attempt, &shutdown).await;
-            }
         }
+        let now = Instant::now();
+        let due = attempts
+            .iter_mut()
+            .filter(|(_, attempt)| attempt.next <= now)
+            .filter_map(|(key, attempt)| Some((holds.remove(key)?, attempt)));
+        stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |(hold, attempt)| {
+                router.try_held(hold, attempt, &shutdown)
+            })
+            .await;
     }
 }
 

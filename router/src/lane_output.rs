@@ -22,6 +22,27 @@ pub(crate) struct Numbers {
     pub(crate) count: u32,
 }
 
+impl Numbers {
+    /// The numbers where each of capture's stands for `spread` of the lane's.
+    pub(crate) fn spread_by(self, spread: u32) -> Self {
+        Self {
+            last: self.last.saturating_mul(spread),
+            count: self.count.saturating_mul(spread),
+        }
+    }
+
+    /// By how much the numbers have to be spread where a change goes to several of a node's tables, each with a copy of
+    /// its values. `bytes` is what the source's messages took.
+    pub(crate) fn spread_for(self, bytes: usize, copies: usize) -> u32 {
+        if copies <= 1 {
+            return 1;
+        }
+        let room = BODY_BYTES_MAX.saturating_mul(self.count as usize);
+        let needed = bytes.saturating_mul(copies).div_ceil(room);
+        u32::try_from(needed).unwrap_or(u32::MAX).max(1)
+    }
+}
+
 /// The rows that a node gets, with the tables that they use.
 pub(crate) fn rows_for(part: &Part, tables: &[TableInfo], routed: &[Routed]) -> Rows {
     let mut rows = Rows::default();

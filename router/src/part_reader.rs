@@ -16,12 +16,16 @@ pub(crate) struct PartReader<'a> {
     read: u32,
     /// The number of the last part of the logical part before.
     given: u32,
+    /// The bytes read since.
+    bytes: usize,
 }
 
 /// A logical part with the numbers of the messages that it came in.
 pub(crate) struct NumberedPart {
     pub(crate) part: Part,
     pub(crate) numbers: Numbers,
+    /// What these messages' bodies took.
+    pub(crate) bytes: usize,
     pub(crate) is_last: bool,
 }
 
@@ -35,6 +39,7 @@ impl<'a> PartReader<'a> {
             next_sequence: 0,
             read: 0,
             given: 0,
+            bytes: 0,
         }
     }
 
@@ -46,6 +51,7 @@ impl<'a> PartReader<'a> {
         let part_last = self.last.header.part_last;
         while self.read < part_last {
             let body = self.read_message().await?;
+            self.bytes += body.len();
             let part = self.read;
             let wire = |source| RouteError::Wire { part, source };
             let wrong = |why: &str| RouteError::Part {
@@ -74,6 +80,7 @@ impl<'a> PartReader<'a> {
             return Ok(Some(NumberedPart {
                 part: captured,
                 numbers,
+                bytes: std::mem::take(&mut self.bytes),
                 is_last: part == part_last,
             }));
         }

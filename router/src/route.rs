@@ -1,4 +1,4 @@
-//! Routing one captured batch: out into the nodes' lanes, then the lanes' tails, then the report.
+//! Routing one captured batch: out into the nodes' lanes, then the lanes' tails and the report.
 //!
 //! Every step may be repeated. After a crash anywhere the whole is done again by whoever gets the message
 //! next: the decision comes out the same, loaders recognise what they have by its batch, and a lane whose tail
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use symstream_nats::{Bus, BusError, CapturedMessage, LaneId, PartHeader, Tail};
 use symstream_shared::id::NodeId;
 use symstream_shared::retry::Backoff;
-use symstream_shared::wire::{LanePart, TableInfo};
+use symstream_shared::wire::{LanePart, RoutedReport, TableInfo};
 
 /// Lanes that are written to at once: bounds the encoded bodies in memory to some tens of megabytes.
 const LANES_AT_ONCE: usize = 64;
@@ -34,13 +34,15 @@ struct Lane {
     tail: Tail,
     /// The batch before this one.
     previous_batch_id: i64,
+    /// How many of the lane's numbers each number of capture's stands for.
+    spread: u32,
     /// The numbers of the messages that went out.
     parts: Vec<u32>,
     change_count: u64,
 }
 
 impl Lane {
-    fn new(tail: Tail, batch_id: i64) -> Self {
+    fn new(tail: Tail, batch_id: i64, spread: u32) -> Self {
         // At this batch the tail was written by a router that crashed before it acknowledged.
         let previous_batch_id = if tail.batch_id == batch_id {
             tail.previous_batch_id
@@ -50,6 +52,7 @@ impl Lane {
         Self {
             tail,
             previous_batch_id,
+            spread,
             parts: Vec::new(),
             change_count: 0,
         }
@@ -71,36 +74,45 @@ impl BatchRouter {
     /// out before another error needs to be taken back.
     pub(crate) async fn route(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
         let started_ms = now_ms();
+        let mut spread = 1;
         if last.header.part_last > 1 {
-            self.check(last, version).await?;
+            spread = self.check(last, version).await?;
         }
         let mut lanes: BTreeMap<NodeId, Lane> = BTreeMap::new();
         let mut reader = PartReader::new(&self.bus, last);
         while let Some(numbered) = reader.next().await? {
             let decision = self.decide(&numbered, version).await?;
-            self.open_lanes(&decision, last, &mut lanes).await?;
+            spread = spread.max(spread_of(&numbered, &decision));
+            self.open_lanes(&decision, last, spread, &mut lanes).await?;
             self.put_out(&numbered, &decision, last, &mut lanes).await?;
-            if numbered.is_last {
-                self.write_tails(last, &lanes).await?;
-            }
             let counts = lanes.iter().map(|(node, lane)| (node.clone(), lane.change_count));
-            let reporter = self.reporter(&numbered, started_ms);
-            for report in reporter.on_part(&numbered, &decision, counts, now_ms()) {
-                self.bus.report(&report).await?;
-            }
+            let reports =
+                self.reporter(&numbered, started_ms)
+                    .on_part(&numbered, &decision, counts, now_ms());
+            let tails = async {
+                if numbered.is_last {
+                    self.write_tails(last, &lanes).await?;
+                }
+                Ok(())
+            };
+            // What a report says is true once the rows are in the lanes. Until the tails name the batch too it is not
+            // acknowledged, and done again with the same outcome.
+            tokio::try_join!(tails, self.report(&reports))?;
         }
         log_routed(last, &lanes);
         Ok(())
     }
 
     /// Reads and decides all parts of a batch without putting anything out: a batch goes out whole or not at
-    /// all.
-    async fn check(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
+    /// all. Returns by how much its lanes' numbers are spread: the same for all of its parts.
+    async fn check(&self, last: &CapturedMessage, version: Option<i64>) -> Result<u32, RouteError> {
+        let mut spread = 1;
         let mut reader = PartReader::new(&self.bus, last);
         while let Some(numbered) = reader.next().await? {
-            self.decide(&numbered, version).await?;
+            let decision = self.decide(&numbered, version).await?;
+            spread = spread.max(spread_of(&numbered, &decision));
         }
-        Ok(())
+        Ok(spread)
     }
 
     async fn decide(&self, numbered: &NumberedPart, version: Option<i64>) -> Result<Decision, RouteError> {
@@ -110,6 +122,13 @@ impl BatchRouter {
             .get(version.unwrap_or(part.configuration_version))
             .await?;
         Ok(decide(part, &config)?)
+    }
+
+    async fn report(&self, reports: &[RoutedReport]) -> Result<(), RouteError> {
+        for report in reports {
+            self.bus.report(report).await?;
+        }
+        Ok(())
     }
 
     fn reporter(&self, numbered: &NumberedPart, started_ms: i64) -> Reporter {
@@ -129,21 +148,27 @@ impl BatchRouter {
         &self,
         decision: &Decision,
         last: &CapturedMessage,
+        spread: u32,
         lanes: &mut BTreeMap<NodeId, Lane>,
     ) -> Result<(), RouteError> {
         let new: Vec<_> = decision
             .targets
             .keys()
             .filter(|node| !lanes.contains_key(node))
-            .map(|node| self.open_lane(node, last).boxed())
+            .map(|node| self.open_lane(node, last, spread).boxed())
             .collect();
         lanes.extend(at_once(new).await?);
         Ok(())
     }
 
-    async fn open_lane(&self, node: &NodeId, last: &CapturedMessage) -> Result<(NodeId, Lane), RouteError> {
+    async fn open_lane(
+        &self,
+        node: &NodeId,
+        last: &CapturedMessage,
+        spread: u32,
+    ) -> Result<(NodeId, Lane), RouteError> {
         let tail = self.bus.tail(&lane_id(last, node)).await?;
-        Ok((node.clone(), Lane::new(tail, last.header.batch_id)))
+        Ok((node.clone(), Lane::new(tail, last.header.batch_id, spread)))
     }
 
     /// Puts a part's rows into the lanes that get any, and the batch's last part into all that got any part.
@@ -181,12 +206,14 @@ impl BatchRouter {
         if lane.is_past(last.header.batch_id) {
             return Ok(());
         }
-        let numbers = numbered.numbers;
+        let numbers = numbered.numbers.spread_by(lane.spread);
+        let part_last = last.header.part_last.saturating_mul(lane.spread);
         let header = PartHeader {
             target: Some(node.clone()),
             previous_batch_id: Some(lane.previous_batch_id),
             rows: routed.len() as u64,
             part: numbers.last,
+            part_last,
             time_ms: now_ms(),
             ..last.header.clone()
         };
@@ -197,7 +224,7 @@ impl BatchRouter {
             batch_id: last.header.batch_id,
             previous_batch_id: lane.previous_batch_id,
             part: numbers.last,
-            part_last: last.header.part_last,
+            part_last,
             parts: if numbered.is_last {
                 lane.parts.clone()
             } else {
@@ -268,6 +295,10 @@ impl BatchRouter {
             }
         }
     }
+}
+
+fn spread_of(numbered: &NumberedPart, decision: &Decision) -> u32 {
+    numbered.numbers.spread_for(numbered.bytes, decision.copies_max())
 }
 
 fn lane_id(last: &CapturedMessage, node: &NodeId) -> LaneId {

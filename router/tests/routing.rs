@@ -71,18 +71,16 @@ async fn a_batch_of_several_parts_arrives_whole_at_nodes_that_get_only_some() {
     router.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_larger_than_a_message_goes_in_fragments() {
-    let (world, router) = World::with_router().await;
-    let version = world.version().await;
-    let mut part = part("c0", 1, version, &[2]);
+/// Publishes a batch of one row for `a` and `b` that takes this many bytes, however it is compressed.
+async fn capture_noise(world: &World, batch_id: i64, version: i64, bytes: usize) {
+    let mut part = part("c0", batch_id, version, &[2]);
     // Noise, so that compression does not make it small.
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         char::from(b'!' + (state >> 57) as u8 % 90)
     });
-    let text: String = noise.take(5_000_000).collect();
+    let text: String = noise.take(bytes).collect();
     part.rows.changes[0]
         .new
         .as_mut()
@@ -91,15 +89,52 @@ async fn a_row_larger_than_a_message_goes_in_fragments() {
     let bodies = Message::Captured(part)
         .encode_within(symstream_nats::BODY_BYTES_MAX)
         .expect("encode");
-    assert!(bodies.len() > 5, "{} fragments", bodies.len());
     world
         .publish(
             "c0",
-            1,
+            batch_id,
             version,
             bodies.into_iter().map(|body| (body, 0)).collect(),
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_row_goes_to_several_tables_of_a_node() {
+    let (world, router) = World::with_router().await;
+    let before = world.version().await;
+    world
+        .database
+        .run(
+            "insert into sym_router (router_id, source_node_group_id, target_node_group_id, target_table_name) values
+                 ('copy1', 'cloud', 'local', 'copy1'), ('copy2', 'cloud', 'local', 'copy2');
+             insert into sym_trigger_router (trigger_id, router_id) values ('sale', 'copy1'), ('sale', 'copy2')",
+        )
+        .await;
+    let version = world
+        .version_with(|configuration| configuration.version > before)
+        .await;
+    capture_noise(&world, 1, version, 5_000_000).await;
+    capture_noise(&world, 2, version, 500_000).await;
+    world.capture("c0", 3, version, &[&[4]]).await;
+    for target in ["a", "b"] {
+        assert_eq!(
+            world.receive(target, "c0", 3).await.batches,
+            [
+                (1, 0, vec![2, 2, 2]),
+                (2, 1, vec![2, 2, 2]),
+                (3, 2, vec![4, 4, 4])
+            ]
+        );
+    }
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_larger_than_a_message_goes_in_fragments() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    capture_noise(&world, 1, version, 5_000_000).await;
     world.capture("c0", 2, version, &[&[4]]).await;
 
     for target in ["a", "b"] {

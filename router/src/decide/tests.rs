@@ -305,7 +305,8 @@ fn an_answer_that_is_missing_is_an_error_and_not_nobody() {
     let message = decide(&part, &with(lookup())).expect_err("no answer").to_string();
     assert_eq!(
         message,
-        "rule router_id=r: the source sent no answer for data_id 12 of table sale"
+        "rule router_id=r: the source sent no answer for data_id 12 of table sale; \
+         if the rule was another one when this was captured, put that one back until it is routed"
     );
     // A set that is not there is no answer either.
     part.answers = answers(&[&["xa"]], &[(0, 0), (1, 5)]);
