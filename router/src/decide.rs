@@ -222,7 +222,7 @@ fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
     Ok(by_table)
 }
 
-/// The nodes that may get anything, in the order of their ids.
+/// The nodes that may get anything, in no order: the decision lists them by their ids.
 fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, DecideError> {
     if let Some(target) = &part.target {
         return match config.nodes.get(target) {
@@ -233,15 +233,13 @@ fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, 
             }),
         };
     }
-    let mut nodes: Vec<&Node> = config
+    Ok(config
         .nodes
         .values()
         .filter(|node| {
             node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
         })
-        .collect();
-    nodes.sort_unstable_by(|a, b| a.node_id.cmp(&b.node_id));
-    Ok(nodes)
+        .collect())
 }
 
 /// The tables as the nodes get them, each once.
