@@ -139,3 +139,31 @@ fn classify(kind: DatabaseKind, state: &str, code: i64) -> (Disposition, bool) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_rolled_the_transaction_back_ends_the_attempt() {
+        for code in [1205, 1213, 1206, 1180, 1614] {
+            assert_eq!(
+                classify(DatabaseKind::Mysql, "HY000", code),
+                (Disposition::Retry, false),
+                "{code}"
+            );
+        }
+        for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
+            let err = DbError::from_sqlx(kind, sqlx::Error::InvalidSavePointStatement);
+            assert!(err.connection_lost);
+            assert_eq!(err.disposition, Disposition::Retry);
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_held() {
+        for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
+            assert_eq!(classify(kind, "XX999", 1), (Disposition::Hold, false));
+        }
+    }
+}
