@@ -6,7 +6,6 @@ use symstream_tests::engine::{EngineFile, Engines};
 use symstream_tests::eventually::eventually;
 use symstream_tests::folder::Folder;
 use symstream_tests::network::{Network, PATIENCE, installed, quiet};
-use symstream_tests::port::Port;
 use symstream_tests::process::Process;
 
 const DDL: &str = "create table item (id integer primary key, name varchar(50))";
@@ -142,16 +141,25 @@ async fn a_database_that_is_not_there_is_waited_for() {
 
 #[tokio::test]
 async fn a_nats_server_that_is_not_there_is_waited_for() {
-    let folder = Folder::new();
-    let engines = Engines::new(&folder);
-    let port = Port::reserve();
-    let address = format!("127.0.0.1:{}", port.number());
-    let url = format!("sqlite://{}", folder.join("cloud.db").display());
-    let engine = EngineFile::new("cloud", "000", &url, &format!("nats://{address}"));
-    engines.write(&engine);
-    let mut sym = engines.sym(&engine);
-    logs(&sym, &[&address]).await;
-    assert_eq!(sym.ended(), None);
+    // GIVEN a node that starts while NATS is down
+    let mut network = Network::start().await;
+    let mut site = network.server("source", "000", Sqlite).await;
+    site.database.run(DDL).await;
+    let configuration = Configuration::default()
+        .link("source", "target")
+        .table("item", "main");
+    network.configure(&site, &configuration.sql()).await;
+    network.nats.stop().await;
+    network.run(&mut site);
+    // THEN it says what it waits for, and captures meanwhile
+    let url = network.nats.url();
+    logs(&site.processes[0], &[url.trim_start_matches("nats://")]).await;
+    installed(&site, &["item"]).await;
+    site.database.run("insert into item values (1, 'x')").await;
+    // WHEN it is there, THEN everything goes on
+    network.nats.start_again().await;
+    quiet(&[&site]).await;
+    site.stop().await;
 }
 
 #[tokio::test]
