@@ -1,7 +1,8 @@
 //! A connection that nobody used before.
 
-use super::connect::{Database, DetachedConn, Pools};
+use super::connect::{Database, Pools};
 use super::error::DbError;
+use super::session::DetachedConn;
 use sqlx::ConnectOptions as _;
 
 impl Database {

@@ -1,10 +1,11 @@
 //! One active agent of a kind for each node.
 
 use super::Sql;
-use super::connect::{Database, DetachedConn};
+use super::connect::Database;
 use super::error::DbError;
 use super::kind::DatabaseKind;
 use super::param::Param;
+use super::session::DetachedConn;
 use std::fs::{File, TryLockError};
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! module turns them into what the dialect wants. Results are integers, text, bytes or floating-point numbers:
 //! SQL that selects anything else casts it to text first.
 
+mod codec;
 mod connect;
 mod error;
 mod fresh;
@@ -12,14 +13,16 @@ mod listen;
 mod lock;
 mod param;
 mod row;
+mod session;
 
-pub use connect::{Conn, ConnectOptions, Database, DetachedConn, Tx, TxKind};
+pub use connect::{ConnectOptions, Database};
 pub use error::DbError;
 pub use kind::{Capabilities, DatabaseKind};
 pub use listen::Listener;
 pub use lock::NodeLock;
 pub use param::{Param, time_ms, time_text};
 pub use row::Row;
+pub use session::{Conn, DetachedConn, Tx, TxKind};
 
 use futures_util::future::BoxFuture;
 
