@@ -17,6 +17,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Publishes that may wait for their acknowledgements at once.
 const ACKS_IN_FLIGHT: usize = 512;
 
+/// Said once in a process, however many of its connections find it.
+static NO_LOGIN: std::sync::Once = std::sync::Once::new();
+
 /// A connection to NATS for one engine. Clones share it; it reconnects by itself for ever.
 #[derive(Clone)]
 pub struct Bus {
@@ -106,6 +109,11 @@ impl Bus {
             return Err(BusError::OldServer {
                 found: info.version,
                 address,
+            });
+        }
+        if !info.auth_required {
+            NO_LOGIN.call_once(|| {
+                tracing::warn!(%address, "nats asks for no login: whoever reaches it can read and change everything");
             });
         }
         let jetstream = jetstream::context::ContextBuilder::new()
