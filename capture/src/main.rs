@@ -43,19 +43,13 @@ async fn main() -> ExitCode {
             Agent::new(engine).run(shutdown).await.map_err(|err| (name, err))
         });
     }
-    tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move {
-            asked_to_stop().await;
-            shutdown.cancel();
-        }
-    });
+    tokio::spawn(stop_on_signal(shutdown.clone()));
     let mut exit = ExitCode::SUCCESS;
     while let Some(ended) = agents.join_next().await {
         match ended {
             Ok(Ok(())) => {}
             Ok(Err((engine, err))) => {
-                tracing::error!(%engine, error = %err, "capture gave up");
+                tracing::error!(%engine, error = %err, "capture gives up; other engines go on");
                 exit = ExitCode::FAILURE;
             }
             Err(err) => {
@@ -75,16 +69,23 @@ fn load(cli: Cli) -> Result<Vec<Engine>, EngineError> {
     cli.engines.iter().map(|name| Engine::load(&dir, name)).collect()
 }
 
-async fn asked_to_stop() {
+/// The first signal lets batches in hand finish; the second ends the process.
+async fn stop_on_signal(shutdown: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        tracing::error!("signals can not be caught; the service has to be killed");
-        return std::future::pending().await;
+        tracing::error!("signals can not be caught; the service stops only when it is killed");
+        return;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    for round in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if round == 1 {
+            std::process::exit(1);
+        }
+        shutdown.cancel();
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::channel::{ChannelTask, Context};
 use crate::error::Error;
-use crate::hostname::hostname;
 use crate::status;
 use crate::wait::{Pending, Waiting};
 use std::collections::HashSet;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use symstream_nats::Bus;
 use symstream_shared::db::{Database, DbError, NodeLock};
 use symstream_shared::engine::Engine;
+use symstream_shared::hostname::hostname;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::model;
 use symstream_shared::retry::Disposition;

@@ -13,7 +13,6 @@ mod channel;
 mod dialect;
 mod error;
 mod hole;
-mod hostname;
 mod lane;
 mod ledger;
 mod round;

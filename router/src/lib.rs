@@ -9,7 +9,6 @@ mod configuration_cache;
 mod decide;
 mod error;
 mod held;
-mod hostname;
 mod lane_output;
 mod part_reader;
 mod partition;

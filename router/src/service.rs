@@ -2,7 +2,6 @@
 
 use crate::configuration_cache::ConfigurationCache;
 use crate::error::Error;
-use crate::hostname::hostname;
 use crate::registrar::Registrar;
 use crate::route::BatchRouter;
 use crate::{held, partition};
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use symstream_nats::{Bus, PARTITION_COUNT};
 use symstream_shared::engine::Engine;
+use symstream_shared::hostname::hostname;
 use symstream_shared::retry::Backoff;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -10,6 +10,7 @@ pub mod cell;
 pub mod csv;
 pub mod db;
 pub mod engine;
+pub mod hostname;
 pub mod id;
 pub mod logical;
 pub mod model;

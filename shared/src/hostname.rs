@@ -1,7 +1,7 @@
 //! This machine's name.
 
-/// The host's name, for `sym_outgoing_batch_hist.hostname`; `localhost` where the system does not say.
-pub(crate) fn hostname() -> String {
+/// The host's name, for the `hostname` of the batches' histories; `localhost` where the system does not say.
+pub fn hostname() -> String {
     ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .into_iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
