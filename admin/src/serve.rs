@@ -95,14 +95,16 @@ pub async fn run(services: Vec<(Engine, Role)>) -> Result<(), Failure> {
 
     // 1. Work until a signal, or until a service ends by itself: that is news, whatever it says.
     let mut outcome = Ok(());
+    // Why the first service gave up: the process's last line says it.
+    let mut reason: Option<String> = None;
     tokio::select! {
         biased;
         name = next_signal(&mut terminate, &mut interrupt) => tracing::info!("{name}: stopping"),
         Some(ended) = running.next() => {
             let failure = ended.failure.unwrap_or_else(|| "ended without being asked to".to_owned());
-            // What it said is the last line of the process.
             tracing::warn!("{}: gave up; stopping the other services", ended.service);
             outcome = Err(Failure::Failed(format!("{}: {failure}", ended.service)));
+            reason = Some(failure);
         }
     }
 
@@ -124,12 +126,29 @@ pub async fn run(services: Vec<(Engine, Role)>) -> Result<(), Failure> {
                 None => return outcome,
                 Some(Ended { service, failure: None }) => tracing::info!("{service}: stopped"),
                 Some(Ended { service, failure: Some(failure) }) => {
-                    tracing::error!(error = %failure, "{service}: gave up");
-                    outcome = outcome.and(Err(Failure::Failed(format!("{service}: {failure}"))));
+                    match &reason {
+                        None => {
+                            outcome = Err(Failure::Failed(format!("{service}: {failure}")));
+                            reason = Some(failure);
+                        }
+                        Some(reason) if is_same(reason, &failure) => {
+                            tracing::warn!("{service}: gave up for the same reason");
+                        }
+                        Some(_) => tracing::error!(error = %failure, "{service}: gave up"),
+                    }
                 }
             },
         }
     }
+}
+
+/// Whether two services failed with the same: what each was doing stands in front of it.
+fn is_same(one: &str, other: &str) -> bool {
+    let cause = |text: &str| {
+        text.split_once(": ")
+            .map_or_else(|| text.to_owned(), |(_, cause)| cause.to_owned())
+    };
+    one == other || cause(one) == cause(other)
 }
 
 async fn next_signal(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
