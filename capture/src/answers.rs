@@ -51,7 +51,7 @@ impl Asker<'_> {
     pub(crate) async fn ask(&mut self, sql: &mut dyn Sql, rows: &Rows) -> Result<Vec<RuleAnswers>, Error> {
         let mut answers = BTreeMap::<RuleId, Answers>::new();
         for (index, table) in (0_u16..).zip(&rows.tables) {
-            let rules = self.config.rules_for(&table.trigger_id, self.group);
+            let rules = self.config.rules_of(&table.trigger_ids, self.group);
             for rule in rules.iter().filter(|rule| rule.kind.asks_database()) {
                 let changes: Vec<(u32, &Change)> = (0_u32..)
                     .zip(&rows.changes)

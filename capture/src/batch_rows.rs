@@ -5,6 +5,7 @@ use crate::decode::{HistCache, Layout};
 use crate::error::Error;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use symstream_shared::csv;
 use symstream_shared::db::{Row, Sql};
 use symstream_shared::id::NodeId;
 use symstream_shared::model::Config;
@@ -147,11 +148,8 @@ impl<'a> BatchRows<'a> {
             operation,
             new: decode(4, operation != Operation::Delete)?,
             old: decode(5, operation != Operation::Insert)?,
-            origin: row
-                .opt_text(6)?
-                .map(NodeId::new)
-                .transpose()
-                .map_err(|err| damaged(format!("row {data_id}: {err}")))?,
+            path: path(row.opt_text(6)?)
+                .map_err(|err| damaged(format!("row {data_id}, source_node_id: {err}")))?,
         };
         let is_complete = match operation {
             Operation::Insert => change.new.is_some(),
@@ -172,4 +170,16 @@ impl<'a> BatchRows<'a> {
             why: format!("row {data_id} was cut into a batch and is missing"),
         })
     }
+}
+
+/// The nodes that a change has been at (`sym_data.source_node_id`).
+fn path(text: Option<String>) -> Result<Vec<NodeId>, String> {
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    let names = csv::decode_names(&text).map_err(|err| err.to_string())?;
+    names
+        .into_iter()
+        .map(|name| NodeId::new(name).map_err(|err| err.to_string()))
+        .collect()
 }

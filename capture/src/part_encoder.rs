@@ -111,6 +111,7 @@ impl PartEncoder {
             rows,
             answers,
             load_complete: info.load_complete,
+            request: None,
         });
         let bodies = message.encode_within(BODY_BYTES_MAX)?;
         let last = bodies.len();

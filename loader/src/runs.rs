@@ -146,7 +146,7 @@ mod tests {
         };
         TableInfo {
             hist_id: 1,
-            trigger_id: name.into(),
+            trigger_ids: vec![name.into()],
             source_schema: None,
             source_table: name.into(),
             target_schema: None,
@@ -169,7 +169,7 @@ mod tests {
             },
             new: new.map(cells),
             old: old.map(cells),
-            origin: None,
+            path: Vec::new(),
         }
     }
 

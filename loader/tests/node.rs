@@ -104,13 +104,14 @@ pub fn part(key: &BatchKey, number: u32, last: u32, rows: Rows) -> LanePart {
         },
         change_count: 0,
         rows,
+        statement: None,
     }
 }
 
 pub fn table(name: &str, columns: &[(&str, LogicalType)], key: &[u16]) -> TableInfo {
     TableInfo {
         hist_id: 1,
-        trigger_id: name.into(),
+        trigger_ids: vec![name.into()],
         source_schema: None,
         source_table: name.into(),
         target_schema: None,
@@ -158,7 +159,7 @@ fn change(operation: Operation, old: Option<Vec<Cell>>, new: Option<Vec<Cell>>) 
         operation,
         new,
         old,
-        origin: None,
+        path: Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ async fn check(kind: DatabaseKind, show: fn(&str) -> String, cases: Vec<Case>) {
             operation: Operation::Insert,
             new: Some(vec![Cell::Text(id.to_string()), cell.clone()]),
             old: None,
-            origin: None,
+            path: Vec::new(),
         };
         // Once alone and twice together: these are different statements.
         let mut loaded = node.load(rows(info(), vec![insert(1)])).await;

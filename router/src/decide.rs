@@ -125,7 +125,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
         .rows
         .tables
         .iter()
-        .map(|table| config.rules_for(&table.trigger_id, &part.source_group))
+        .map(|table| config.rules_of(&table.trigger_ids, &part.source_group))
         .collect();
     let mut groups: HashMap<&GroupId, Candidates> = HashMap::new();
     for group in rules.iter().flatten().map(|rule| &rule.target_group) {
@@ -149,9 +149,8 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
                 if part.target.is_none() && !rule.applies_to(change.operation) {
                     continue;
                 }
-                let not_to = change.origin.as_ref().filter(|_| !rule.ping_back);
                 for &node in selector.select(change_index, change)?.iter() {
-                    if Some(&nodes[node].node_id) != not_to {
+                    if rule.ping_back || !change.path.contains(&nodes[node].node_id) {
                         selected[node].push(Routed {
                             change: change_index,
                             table: target_table,
@@ -246,7 +245,7 @@ fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, 
 #[derive(Default)]
 struct TargetTables {
     tables: Vec<TableInfo>,
-    known: HashMap<(usize, Option<String>, String), usize>,
+    known: HashMap<(usize, Option<String>, String, bool), usize>,
 }
 
 impl TargetTables {
@@ -255,11 +254,13 @@ impl TargetTables {
             source_index,
             rule.target_schema.clone(),
             rule.target_table.clone(),
+            rule.column_level,
         );
         *self.known.entry(key).or_insert_with(|| {
             self.tables.push(TableInfo {
                 target_schema: rule.target_schema.clone(),
                 target_table: rule.target_table.clone(),
+                column_level: rule.column_level,
                 ..source.clone()
             });
             self.tables.len() - 1

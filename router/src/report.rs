@@ -78,6 +78,7 @@ impl Reporter {
                 ranges: ranges.remove(&node).unwrap_or_default(),
                 node,
                 change_count,
+                ignored: false,
             })
             .collect();
         RoutedReport {
@@ -128,6 +129,7 @@ impl Pages<'_> {
                     node: node.clone(),
                     ranges: ranges.to_vec(),
                     change_count: 0,
+                    ignored: false,
                 }),
                 None => self.open.unrouted.extend(ranges),
             }

@@ -232,6 +232,7 @@ impl BatchRouter {
             },
             change_count: if numbered.is_last { lane.change_count } else { 0 },
             rows: rows_for(&numbered.part, tables, routed),
+            statement: None,
         };
         let encoded = if numbered.is_last {
             last_messages(part, &header, numbers)

@@ -306,6 +306,7 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
         },
         answers: Vec::new(),
         load_complete: false,
+        request: None,
     }
 }
 

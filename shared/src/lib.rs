@@ -14,6 +14,7 @@ pub mod hostname;
 pub mod id;
 pub mod logical;
 pub mod model;
+pub mod parameter;
 pub mod retry;
 pub mod schema;
 pub mod telemetry;

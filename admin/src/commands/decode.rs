@@ -33,7 +33,9 @@ fn readable(mut message: Message) -> Result<Value, Failure> {
         Message::Registered(RegistrationReply::Refused { .. })
         | Message::Routed(_)
         | Message::Status(_)
-        | Message::Configuration(_) => {}
+        | Message::Configuration(_)
+        | Message::Heartbeat(_)
+        | Message::HeartbeatRecorded => {}
     }
     serde_json::to_value(message)
         .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))
@@ -85,7 +87,7 @@ mod tests {
                 Cell::Real(f64::INFINITY),
                 Cell::Null,
             ]),
-            origin: None,
+            path: Vec::new(),
         };
         let lane = LanePart {
             source: NodeId::new("a").expect("id"),
@@ -101,6 +103,7 @@ mod tests {
                 tables: vec![],
                 changes: vec![change],
             },
+            statement: None,
         };
         let value = readable(Message::Lane(lane)).expect("readable");
         let change = &value["Lane"]["rows"]["changes"][0];

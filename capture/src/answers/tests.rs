@@ -72,7 +72,7 @@ impl Fixture {
         };
         let visit = TableInfo {
             hist_id: 1,
-            trigger_id: "visit".to_owned(),
+            trigger_ids: vec!["visit".to_owned()],
             source_schema: None,
             source_table: "visit".to_owned(),
             target_schema: None,
@@ -150,7 +150,7 @@ fn change(new: Option<Vec<Cell>>, old: Option<Vec<Cell>>) -> Change {
         operation,
         new,
         old,
-        origin: None,
+        path: Vec::new(),
     }
 }
 

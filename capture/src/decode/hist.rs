@@ -209,7 +209,7 @@ fn layout(row: &Row, kind: DatabaseKind, config: &Config, is_whole: bool) -> Res
         target_schema: trigger.and_then(|trigger| trigger.target_schema.clone()),
         target_table: target_table.unwrap_or_else(|| source_table.clone()),
         column_level: trigger.is_some_and(|trigger| trigger.column_level),
-        trigger_id,
+        trigger_ids: vec![trigger_id],
         source_table,
         columns,
         key,

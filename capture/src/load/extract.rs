@@ -96,7 +96,7 @@ impl Load<'_> {
                     operation: Operation::Insert,
                     new: Some(new),
                     old: None,
-                    origin: None,
+                    path: Vec::new(),
                 };
                 self.push(table, change).await?;
             }

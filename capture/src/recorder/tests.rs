@@ -26,6 +26,7 @@ fn routed(batch_id: i64, targets: &[(&str, &[(i64, i64)])], unrouted: &[(i64, i6
             .iter()
             .map(|(first, last)| (last - first + 1).unsigned_abs())
             .sum(),
+        ignored: false,
     };
     RoutedReport {
         source: node("000"),

@@ -5,7 +5,7 @@ use symstream_shared::wire::{ColumnInfo, Operation};
 fn table(columns: &[&str]) -> TableInfo {
     TableInfo {
         hist_id: 1,
-        trigger_id: "t".to_owned(),
+        trigger_ids: vec!["t".to_owned()],
         source_schema: None,
         source_table: "sale".to_owned(),
         target_schema: None,
@@ -43,7 +43,7 @@ fn change(old: Option<Vec<Cell>>, new: Option<Vec<Cell>>) -> Change {
         operation,
         new,
         old,
-        origin: None,
+        path: Vec::new(),
     }
 }
 

@@ -95,7 +95,7 @@ fn router(id: &str, kind: RuleKind) -> Router {
 
 fn add(config: &mut Config, router: Router) {
     config.trigger_routers.push(TriggerRouter {
-        trigger_id: "t".to_owned(),
+        trigger_ids: vec!["t".to_owned()],
         router_id: router.router_id.clone(),
         enabled: true,
         initial_load_order: None,
@@ -136,7 +136,7 @@ fn part(rows: &[(Operation, Option<&str>, Option<&str>)]) -> Part {
             operation: *operation,
             new: new.map(|place| cells(data_id, place)),
             old: old.map(|place| cells(data_id, place)),
-            origin: None,
+            path: Vec::new(),
         })
         .collect();
     Part {
@@ -153,13 +153,14 @@ fn part(rows: &[(Operation, Option<&str>, Option<&str>)]) -> Part {
         },
         answers: Vec::new(),
         load_complete: false,
+        request: None,
     }
 }
 
 fn table() -> TableInfo {
     TableInfo {
         hist_id: 1,
-        trigger_id: "t".to_owned(),
+        trigger_ids: vec!["t".to_owned()],
         source_schema: None,
         source_table: "sale".to_owned(),
         target_schema: None,
@@ -233,7 +234,7 @@ fn only_enabled_registered_nodes_behind_a_link_get_anything() {
 fn a_change_never_goes_back_to_where_it_came_from_unless_the_rule_says_so() {
     let mut config = with(RuleKind::Default);
     let mut part = inserts(&["1", "2"]);
-    part.rows.changes[0].origin = Some(node_id("b"));
+    part.rows.changes[0].path = vec![node_id("b")];
     assert_eq!(
         outcome(&part, &config).0,
         got(&[("a", &[0, 1]), ("b", &[1]), ("c", &[0, 1])])
@@ -410,7 +411,7 @@ proptest! {
         let sets: [&[&str]; 4] = [&[], &["xa"], &["xb", "xc"], &["*", "xa"]];
         let mut part = inserts(&places.iter().map(|place| names[*place]).collect::<Vec<_>>());
         for (change, origin) in part.rows.changes.iter_mut().zip(&origins) {
-            change.origin = origin.map(|index| node_id(["a", "b", "c"][index]));
+            change.path = origin.iter().map(|index| node_id(["a", "b", "c"][*index])).collect();
         }
         let indexes: Vec<(u32, u32)> = (0..).zip(lookups.iter().copied()).take(places.len()).collect();
         part.answers = answers(&sets, &indexes);
@@ -426,7 +427,7 @@ proptest! {
                     let set = sets[lookups[*index] as usize];
                     let place = names[places[*index]];
                     let selected = set.contains(&"*") || set.contains(&external.as_str()) || place == external || place == node;
-                    selected && part.rows.changes[*index].origin != Some(node_id(node))
+                    selected && !part.rows.changes[*index].path.contains(&node_id(node))
                 })
                 .collect();
             let actual: Vec<usize> =

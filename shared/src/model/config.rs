@@ -19,7 +19,7 @@ pub struct Config {
     /// The nodes that are registered.
     pub registered: HashSet<NodeId>,
     /// Which group sends to which.
-    pub links: HashSet<NodeGroupLink>,
+    pub links: HashMap<(GroupId, GroupId), NodeGroupLink>,
     /// The channels.
     pub channels: HashMap<ChannelId, Channel>,
     /// What is suspended or ignored for one node.
@@ -77,7 +77,9 @@ impl Config {
                 self.registered.insert(row.id("node_id")?);
             }
             "node_group_link" => {
-                self.links.insert(NodeGroupLink::read(row)?);
+                let link = NodeGroupLink::read(row)?;
+                self.links
+                    .insert((link.source.clone(), link.target.clone()), link);
             }
             "channel" => {
                 let channel = Channel::read(row)?;
@@ -131,13 +133,30 @@ impl Config {
             self.routers_of(trigger_id, source)
                 .map(|(link, router)| router_rule(trigger, link, router)),
         );
-        rules.retain(|rule| {
-            self.links.contains(&NodeGroupLink {
-                source: source.clone(),
-                target: rule.target_group.clone(),
-            })
-        });
+        rules.retain(|rule| self.link(source, &rule.target_group).is_some());
         rules
+    }
+
+    /// The rules of all triggers that share a captured row ([`wire::TableInfo::trigger_ids`]), each once.
+    pub fn rules_of(&self, trigger_ids: &[String], source: &GroupId) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for rule in trigger_ids.iter().flat_map(|id| self.rules_for(id, source)) {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        rules
+    }
+
+    /// The link from one group to another, if there is one.
+    pub fn link(&self, source: &GroupId, target: &GroupId) -> Option<&NodeGroupLink> {
+        self.links.get(&(source.clone(), target.clone()))
+    }
+
+    /// What is suspended or ignored for a node; nothing where no row says so.
+    pub fn control(&self, node: &NodeId, channel: &ChannelId) -> NodeChannelCtl {
+        let key = (node.clone(), channel.clone());
+        self.controls.get(&key).copied().unwrap_or_default()
     }
 
     /// The active triggers that belong into the databases of a group's nodes, in the order of their ids.
@@ -180,9 +199,10 @@ fn own_rule(trigger: &Trigger, source: &GroupId) -> Option<Rule> {
             .node_select
             .clone()
             .map_or(RuleKind::Default, RuleKind::Subselect),
-        on_insert: true,
-        on_update: true,
-        on_delete: true,
+        on_insert: trigger.on_insert,
+        on_update: trigger.on_update,
+        on_delete: trigger.on_delete,
+        column_level: trigger.column_level,
         target_schema: trigger.target_schema.clone(),
         target_table: trigger
             .target_table
@@ -204,9 +224,10 @@ fn router_rule(trigger: &Trigger, link: &TriggerRouter, router: &Router) -> Rule
         id: RuleId::Router(router.router_id.clone()),
         target_group: router.target_group.clone(),
         kind: router.kind.clone(),
-        on_insert: router.on_insert,
-        on_update: router.on_update,
-        on_delete: router.on_delete,
+        on_insert: trigger.on_insert && router.on_insert,
+        on_update: trigger.on_update && router.on_update,
+        on_delete: trigger.on_delete && router.on_delete,
+        column_level: trigger.column_level,
         target_schema: router
             .target_schema
             .clone()

@@ -23,14 +23,24 @@ pub struct Node {
     pub created_at_node_id: Option<NodeId>,
 }
 
-/// `sym_node_group_link`: changes flow from the first group to the second. Changes are always pushed, so
-/// `data_event_action` says nothing here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// `sym_node_group_link`: changes flow from the first group to the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeGroupLink {
     /// `source_node_group_id`
     pub source: GroupId,
     /// `target_node_group_id`
     pub target: GroupId,
+    /// `data_event_action`
+    pub action: LinkAction,
+}
+
+/// `sym_node_group_link.data_event_action`: when batches go to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinkAction {
+    /// `P`: as soon as they are routed.
+    Push,
+    /// `W`: when the target asks for them, every `pull.interval`.
+    WaitForPull,
 }
 
 /// `sym_channel`
@@ -49,7 +59,7 @@ pub struct Channel {
 }
 
 /// `sym_node_channel_ctl`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeChannelCtl {
     /// `suspend_enabled`
     pub suspended: bool,
@@ -172,6 +182,18 @@ impl NodeGroupLink {
         Ok(Self {
             source: row.id("source_node_group_id")?,
             target: row.id("target_node_group_id")?,
+            action: match row
+                .opt_text("data_event_action")
+                .unwrap_or_else(|| "W".to_owned())
+                .as_str()
+            {
+                "P" => LinkAction::Push,
+                "W" => LinkAction::WaitForPull,
+                other => {
+                    let why = format!("{other:?} is neither P (push) nor W (wait for pull)");
+                    return Err(row.wrong("data_event_action", why));
+                }
+            },
         })
     }
 }

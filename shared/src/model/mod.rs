@@ -16,7 +16,7 @@ mod travel;
 
 pub use adopt::adopt_configuration;
 pub use config::Config;
-pub use entity::{Channel, Node, NodeChannelCtl, NodeGroupLink, Router, Trigger, TriggerRouter};
+pub use entity::{Channel, LinkAction, Node, NodeChannelCtl, NodeGroupLink, Router, Trigger, TriggerRouter};
 pub use error::ModelError;
 pub use expression::{
     ColumnExpression, ColumnRef, CompareWith, Comparison, ExpressionError, LookupRule, Operator, Subselect,

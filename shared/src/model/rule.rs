@@ -13,12 +13,14 @@ pub struct Rule {
     pub target_group: GroupId,
     /// How the nodes are selected.
     pub kind: RuleKind,
-    /// Whether it applies to inserts.
+    /// Whether it applies to inserts: its trigger's flag and its own.
     pub on_insert: bool,
     /// Whether it applies to updates.
     pub on_update: bool,
     /// Whether it applies to deletes.
     pub on_delete: bool,
+    /// `sym_trigger.sync_column_level`
+    pub column_level: bool,
     /// The schema at the target; `None` for its default one.
     pub target_schema: Option<String>,
     /// The table at the target.

@@ -46,6 +46,8 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::int("attempt_count").required().default(D::Int(0)),
             C::timestamp("next_attempt_time"),
             C::timestamp("update_time"),
+            // An `S` batch whose statement was begun and may have committed by itself.
+            C::big_int("statement_batch_id"),
         ],
         key: &["source_node_id", "channel_id"],
         indexes: &[],

@@ -29,6 +29,8 @@ pub(super) const TABLES: &[TableSpec] = &[
             // `alter table` and the rebuilding of the trigger name that instead of a history.
             C::long_varchar("table_columns"),
             C::big_int("table_shape"),
+            // All triggers that share the captured rows, as CSV, `trigger_id` among them.
+            C::long_varchar("trigger_ids"),
         ],
         key: &["trigger_hist_id"],
         indexes: &[IndexSpec {
@@ -52,7 +54,8 @@ pub(super) const TABLES: &[TableSpec] = &[
                 .default(D::Text("default")),
             C::varchar("transaction_id", 1000).default(D::CurrentTransaction),
             C::long_varchar("old_data"),
-            C::varchar("source_node_id", 50),
+            // The nodes that the change has been at, as CSV: the one where it was made first.
+            C::long_varchar("source_node_id"),
             // What the reader needs to miss no late commit.
             C::transaction_id("xact_id")
                 .required()

@@ -48,8 +48,9 @@ pub struct ColumnInfo {
 pub struct TableInfo {
     /// `sym_trigger_hist.trigger_hist_id` at the source.
     pub hist_id: i64,
-    /// `sym_trigger.trigger_id`: what the rules hang on.
-    pub trigger_id: String,
+    /// The triggers (`sym_trigger.trigger_id`) that share this captured row: their rules say who gets it. Ascending,
+    /// never empty (`sym_trigger_hist.trigger_ids`).
+    pub trigger_ids: Vec<String>,
     /// The schema at the source; `None` for the default one.
     pub source_schema: Option<String>,
     /// The table at the source.
@@ -79,8 +80,10 @@ pub struct Change {
     pub new: Option<Vec<Cell>>,
     /// The row before it; `None` for an insert.
     pub old: Option<Vec<Cell>>,
-    /// The node whose batch brought this change into the source; it is never sent back there.
-    pub origin: Option<NodeId>,
+    /// The nodes that the change has been at before it came into the source, the one where it was made first, the one
+    /// whose batch brought it last; empty where it was made at the source itself. It is never sent to any of them
+    /// again, so that it ends in a ring (`sym_data.source_node_id`).
+    pub path: Vec<NodeId>,
 }
 
 impl Change {
@@ -138,7 +141,7 @@ pub struct Part {
     pub configuration_version: i64,
     /// When the batch was cut, in milliseconds since 1970 by the source's clock.
     pub created_ms: i64,
-    /// The one node that an initial load is for; `None` for changes.
+    /// The one node that an initial load or a [`Request`] is for; `None` for changes.
     pub target: Option<NodeId>,
     /// The changes.
     pub rows: Rows,
@@ -146,6 +149,35 @@ pub struct Part {
     pub answers: Vec<RuleAnswers>,
     /// Whether an initial load is complete with this batch.
     pub load_complete: bool,
+    /// The `S` or `R` event that this batch is; `None` for changes and initial loads.
+    pub request: Option<Request>,
+}
+
+/// An event of `sym_data` that is no change of a row. It is a batch of its own, for one node ([`Part::target`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// `S`: a statement to be run at the node. The part has no rows.
+    Statement {
+        /// `sym_data.data_id`
+        data_id: i64,
+        /// The SQL.
+        sql: String,
+    },
+    /// `R`: a table, or a subset of it, to be sent again. The part's rows are what the table held when the batch was
+    /// published, as inserts that all have this event's `data_id`.
+    Reload {
+        /// `sym_data.data_id`
+        data_id: i64,
+    },
+}
+
+impl Request {
+    /// The event's `sym_data.data_id`.
+    pub fn data_id(&self) -> i64 {
+        match self {
+            Self::Statement { data_id, .. } | Self::Reload { data_id } => *data_id,
+        }
+    }
 }
 
 /// A part of a batch for one node.
@@ -171,4 +203,6 @@ pub struct LanePart {
     pub change_count: u64,
     /// The changes.
     pub rows: Rows,
+    /// An `S` event: the statement to be run instead of rows. Such a batch has one part.
+    pub statement: Option<String>,
 }

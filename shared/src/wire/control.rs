@@ -30,6 +30,27 @@ impl std::fmt::Debug for RegistrationRequest {
     }
 }
 
+/// A node's sign of life: what `sym_node` says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The node.
+    pub node: NodeId,
+    /// `heartbeat_time`, in milliseconds since 1970 by the node's clock.
+    pub time_ms: i64,
+    /// `timezone_offset` in the form of RFC 822 with a colon, e.g. `+01:00`.
+    pub timezone_offset: String,
+    /// `sync_url`
+    pub sync_url: String,
+    /// `schema_version`; `None` where the parameter `schema.version` is not set.
+    pub schema_version: Option<String>,
+    /// `symmetric_version`
+    pub symmetric_version: String,
+    /// `database_type`
+    pub database_type: String,
+    /// `database_version`
+    pub database_version: String,
+}
+
 /// The registration server's answer.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub enum RegistrationReply {

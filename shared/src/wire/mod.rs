@@ -9,9 +9,11 @@ mod configuration;
 mod control;
 mod report;
 
-pub use batch::{Change, ColumnInfo, LanePart, Operation, Part, Rows, RuleAnswers, RuleId, TableInfo};
+pub use batch::{
+    Change, ColumnInfo, LanePart, Operation, Part, Request, Rows, RuleAnswers, RuleId, TableInfo,
+};
 pub use configuration::{Configuration, ConfigurationTable};
-pub use control::{RegistrationReply, RegistrationRequest};
+pub use control::{Heartbeat, RegistrationReply, RegistrationRequest};
 pub use report::{BatchFailure, BatchResult, DataRange, RoutedReport, StatusReport, TargetRows};
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,10 @@ pub enum Message {
     Register(RegistrationRequest),
     /// The answer to it.
     Registered(RegistrationReply),
+    /// A node's sign of life (`sym.ctl.<server>.heartbeat`).
+    Heartbeat(Heartbeat),
+    /// The answer to it: it is recorded.
+    HeartbeatRecorded,
 }
 
 /// One of `count` consecutive pieces of an encoded [`Message`]; put together in order they are its body.

@@ -16,6 +16,9 @@ pub struct TargetRows {
     pub ranges: Vec<DataRange>,
     /// How many changes of the whole batch it gets; 0 but in the last report.
     pub change_count: u64,
+    /// The channel is ignored for this node (`sym_node_channel_ctl.ignore_enabled`): nothing was sent, and the batch
+    /// counts as `OK`.
+    pub ignored: bool,
 }
 
 /// Which nodes get which rows of a captured batch. Sent once for each of the batch's parts that has rows, and

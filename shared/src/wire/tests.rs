@@ -20,11 +20,12 @@ fn part(text: String) -> Message {
                 operation: Operation::Insert,
                 new: Some(vec![Cell::Text(text), Cell::Null, Cell::Bytes(vec![1])]),
                 old: None,
-                origin: None,
+                path: Vec::new(),
             }],
         },
         answers: vec![],
         load_complete: false,
+        request: None,
     })
 }
 
