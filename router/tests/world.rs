@@ -279,7 +279,7 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
                 Cell::Text(if id % 2 == 0 { "a" } else { "b" }.to_owned()),
             ]),
             old: None,
-            origin: None,
+            path: Vec::new(),
         })
         .collect();
     Part {
@@ -293,7 +293,7 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
         rows: Rows {
             tables: vec![TableInfo {
                 hist_id: 1,
-                trigger_id: "sale".to_owned(),
+                trigger_ids: vec!["sale".to_owned()],
                 source_schema: None,
                 source_table: "sale".to_owned(),
                 target_schema: None,

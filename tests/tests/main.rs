@@ -3,10 +3,14 @@
 mod bookkeeping;
 mod clear_errors;
 mod clinic;
+mod columns;
 mod faults;
 mod following;
+mod hard_cases;
 mod harness;
+mod random_configuration;
 mod refused_row;
+mod runtime_columns;
 mod tables;
 mod transactions;
 mod values;

@@ -5,7 +5,8 @@ use symstream_shared::cell::Cell;
 use symstream_shared::id::{ChannelId, ExternalId};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::model::{
-    ColumnExpression, LookupRule, NodeGroupLink, Router, RuleKind, Subselect, Trigger, TriggerRouter,
+    ColumnExpression, LinkAction, LookupRule, NodeGroupLink, Router, RuleKind, Subselect, Trigger,
+    TriggerRouter,
 };
 use symstream_shared::wire::{Change, ColumnInfo, Operation, Rows, RuleAnswers, RuleId};
 
@@ -40,10 +41,7 @@ fn config() -> Config {
         config.registered.insert(node.node_id.clone());
         config.nodes.insert(node.node_id.clone(), node);
     }
-    config.links.insert(NodeGroupLink {
-        source: group("from"),
-        target: group("to"),
-    });
+    link(&mut config, "from", "to");
     config.triggers.insert("t".to_owned(), trigger("t"));
     config
 }
@@ -95,7 +93,7 @@ fn router(id: &str, kind: RuleKind) -> Router {
 
 fn add(config: &mut Config, router: Router) {
     config.trigger_routers.push(TriggerRouter {
-        trigger_ids: vec!["t".to_owned()],
+        trigger_id: "t".to_owned(),
         router_id: router.router_id.clone(),
         enabled: true,
         initial_load_order: None,
@@ -213,6 +211,18 @@ fn got(of: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
+/// Changes flow from one group to another, as soon as they are routed.
+fn link(config: &mut Config, source: &str, target: &str) {
+    let link = NodeGroupLink {
+        source: group(source),
+        target: group(target),
+        action: LinkAction::Push,
+    };
+    config
+        .links
+        .insert((link.source.clone(), link.target.clone()), link);
+}
+
 #[test]
 fn a_default_rule_sends_every_row_to_every_node_of_the_group() {
     let (targets, unrouted) = outcome(&inserts(&["1", "2"]), &with(RuleKind::Default));
@@ -245,10 +255,7 @@ fn a_change_never_goes_back_to_where_it_came_from_unless_the_rule_says_so() {
         got(&[("a", &[0, 1]), ("b", &[0, 1]), ("c", &[0, 1])])
     );
     // The source itself is no target, not even of a rule within its group.
-    config.links.insert(NodeGroupLink {
-        source: group("from"),
-        target: group("from"),
-    });
+    link(&mut config, "from", "from");
     config.routers.get_mut("r").expect("router").target_group = group("from");
     assert_eq!(outcome(&part, &config), (Vec::new(), vec![0, 1]));
 }

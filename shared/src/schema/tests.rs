@@ -29,7 +29,7 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
              channel_id varchar(50) not null default 'default',\n  \
              transaction_id varchar(1000) default pg_current_xact_id()::text,\n  \
              old_data text null,\n  \
-             source_node_id varchar(50) null,\n  \
+             source_node_id text null,\n  \
              xact_id xid8 not null default pg_current_xact_id(),\n  \
              primary key (data_id)\n)",
             "create index sym_data_xact_id_idx on sym_data (xact_id)",
@@ -50,7 +50,7 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
           channel_id varchar(50) not null default 'default',\n  \
           transaction_id varchar(1000) null,\n  \
           old_data longtext null,\n  \
-          source_node_id varchar(50) null,\n  \
+          source_node_id longtext null,\n  \
           connection_id bigint null,\n  \
           primary key (data_id)\n) engine = InnoDB default charset = utf8mb4 collate = utf8mb4_bin"]
     );
@@ -68,7 +68,7 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
           channel_id varchar(50) not null default 'default',\n  \
           transaction_id varchar(1000) null,\n  \
           old_data text null,\n  \
-          source_node_id varchar(50) null\n)",
+          source_node_id text null\n)",
             "create index sym_data_table_name_idx on sym_data (table_name, data_id) where event_type in ('U', 'D')"
         ]
     );

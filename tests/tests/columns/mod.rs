@@ -1,0 +1,1 @@
+//! Each column of the configuration tables by its effect in the databases, on each dialect.

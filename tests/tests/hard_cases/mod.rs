@@ -1,0 +1,1 @@
+//! The cases of `spec/hard-cases.md` that no other scenario shows.

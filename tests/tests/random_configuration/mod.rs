@@ -1,0 +1,1 @@
+//! Random configurations and histories of writes, judged by plain SQL.
