@@ -12,15 +12,17 @@
 use crate::error::Error;
 use crate::source::Source;
 use crate::supervision::until_done;
-use crate::{loops, registration};
+use crate::{loops, parameters, registration};
 use std::sync::Arc;
 use std::time::Duration;
 use symstream_nats::Bus;
 use symstream_shared::db::{Database, NodeLock};
 use symstream_shared::engine::Engine;
 use symstream_shared::id::NodeId;
+use symstream_shared::parameter::Parameters;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::{self, Tables};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often the lock is asked for; MySQL frees the lock of a connection that is silent for 20 s.
@@ -91,16 +93,8 @@ impl Prepared {
             return Ok(());
         };
         let life = shutdown.child_token();
-        let ended = match self.identity(shutdown).await {
-            Ok(Some(node)) => {
-                let source = Source {
-                    engine: Arc::clone(&self.engine),
-                    database: self.database.clone(),
-                    tables: self.tables.clone(),
-                    node,
-                };
-                return self.run_loops(source, lock, life).await;
-            }
+        let ended = match self.source(shutdown).await {
+            Ok(Some((source, parameters))) => return self.run_loops(source, parameters, lock, life).await,
             Ok(None) => Ok(()),
             Err(err) => Err(err),
         };
@@ -123,6 +117,30 @@ impl Prepared {
         NodeLock::try_acquire(&self.database, &name)
             .await?
             .ok_or(Error::Locked)
+    }
+
+    /// The source, with the end of its parameters that changes them; `None` when asked to stop.
+    async fn source(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<(Source, watch::Sender<Arc<Parameters>>)>, Error> {
+        let Some(node) = self.identity(shutdown).await? else {
+            return Ok(None);
+        };
+        let what = format!("capture of engine {}: its parameters", self.engine.name);
+        let read = || parameters::read(&self.database, &self.tables, &self.engine);
+        let Some(parameters) = until_done(&what, shutdown, read).await? else {
+            return Ok(None);
+        };
+        let parameters = watch::Sender::new(Arc::new(parameters));
+        let source = Source {
+            engine: Arc::clone(&self.engine),
+            database: self.database.clone(),
+            tables: self.tables.clone(),
+            node,
+            parameters: parameters.subscribe(),
+        };
+        Ok(Some((source, parameters)))
     }
 
     async fn identity(&self, shutdown: &CancellationToken) -> Result<Option<NodeId>, Error> {
@@ -160,12 +178,13 @@ impl Prepared {
     async fn run_loops(
         &self,
         source: Source,
+        parameters: watch::Sender<Arc<Parameters>>,
         mut lock: NodeLock,
         life: CancellationToken,
     ) -> Result<(), Error> {
         tracing::info!(node_id = %source.node, database = %self.database.address(), "capturing");
         let node = source.node.clone();
-        let mut tasks = loops::start(source, &life);
+        let mut tasks = loops::start(source, parameters, &life);
         let ended = loop {
             tokio::select! {
                 biased;

@@ -1,14 +1,13 @@
 //! The node's sign of life in its own `sym_node`.
 
 use crate::error::Error;
+use crate::parameters::wait_until_over;
 use crate::source::Source;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::Instant;
 use symstream_shared::schema::version_query;
 
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(600);
-
-/// Writes `heartbeat_time` and what the node knows of itself, now and every ten minutes.
+/// Writes `heartbeat_time` and what the node knows of itself, now and every `heartbeat.interval`.
 pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
     let kind = source.database.kind();
     let statement = format!(
@@ -17,7 +16,9 @@ pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
         source.tables.name("node"),
         kind.now()
     );
+    let mut parameters = source.parameters.clone();
     loop {
+        let began = Instant::now();
         let version = source.database.query_opt(version_query(kind), &[]).await?;
         let version: String = version.map(|row| row.text(0)).transpose()?.unwrap_or_default();
         let params = [
@@ -28,6 +29,6 @@ pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
             source.node.as_str().into(),
         ];
         source.database.execute(&statement, &params).await?;
-        tokio::time::sleep(HEARTBEAT_EVERY).await;
+        wait_until_over(&mut parameters, began, |parameters| parameters.heartbeat_interval).await;
     }
 }

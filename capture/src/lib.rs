@@ -18,6 +18,7 @@ mod heartbeat;
 mod links;
 mod load;
 mod loops;
+mod parameters;
 mod part_encoder;
 mod publisher;
 mod purge;

@@ -5,17 +5,22 @@ use crate::dialect::reading::Backlog;
 use crate::error::Error;
 use crate::source::Source;
 use crate::supervision::until_done;
-use crate::{heartbeat, load, publisher, purge, reader, recorder, triggers};
+use crate::{heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
 use std::convert::Infallible;
 use std::sync::Arc;
 use symstream_nats::Bus;
+use symstream_shared::parameter::Parameters;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Starts all loops. Those that need the database only run whatever else is away: changes go on being captured and
 /// cut. A task ends when `life` does, or with an error that only a person can do something about.
-pub(crate) fn start(source: Source, life: &CancellationToken) -> JoinSet<Result<(), Error>> {
+pub(crate) fn start(
+    source: Source,
+    parameters: watch::Sender<Arc<Parameters>>,
+    life: &CancellationToken,
+) -> JoinSet<Result<(), Error>> {
     let cut = Arc::new(watch::Sender::new(0));
     let outlets = Arc::new(Outlets {
         config: watch::Sender::new(None),
@@ -35,6 +40,17 @@ pub(crate) fn start(source: Source, life: &CancellationToken) -> JoinSet<Result<
                 source.clone(),
                 Arc::clone(&backlog),
                 Arc::clone(&cut),
+            ))
+        })
+    });
+    spawn("reading of parameters", {
+        let (source, changes) = (source.clone(), Arc::new(parameters));
+        Box::new(move || {
+            Box::pin(parameters::run(
+                source.database.clone(),
+                source.tables.clone(),
+                Arc::clone(&source.engine),
+                Arc::clone(&changes),
             ))
         })
     });

@@ -2,15 +2,13 @@
 
 use crate::data_runs::{DataRuns, RUNS_MAX};
 use crate::error::Error;
+use crate::parameters::wait_until_over;
 use crate::source::{Source, now_ms};
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use symstream_shared::db::{Param, Sql, TxKind};
 use symstream_shared::schema::Tables;
 
-/// How long batches and their rows are kept after they were cut.
-const RETENTION: Duration = Duration::from_secs(5 * 24 * 3600);
-const PURGE_EVERY: Duration = Duration::from_secs(600);
 /// Batches of one round.
 const BATCHES_MAX: i64 = 200;
 /// Rows of one delete.
@@ -20,8 +18,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Purges for ever.
 pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
+    let mut parameters = source.parameters.clone();
     loop {
-        let before_ms = now_ms() - i64::try_from(RETENTION.as_millis()).unwrap_or(0);
+        let began = Instant::now();
+        let retention = parameters.borrow().purge_retention;
+        let before_ms = now_ms() - i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         loop {
             let batches = done_before(&source, before_ms).await?;
             if batches.is_empty() {
@@ -32,7 +33,7 @@ pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        tokio::time::sleep(PURGE_EVERY).await;
+        wait_until_over(&mut parameters, began, |parameters| parameters.purge_interval).await;
     }
 }
 

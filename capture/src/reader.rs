@@ -73,7 +73,7 @@ impl Reader {
                 &source.database,
                 &source.tables,
                 backlog,
-                source.engine.settings.capture_poll_interval_max,
+                source.parameters.clone(),
             ),
             sizes: HashMap::new(),
             sizes_read: None,

@@ -1,5 +1,6 @@
 //! The node whose changes are captured, as all loops of its agent share it.
 
+use crate::parameters::ParameterReceiver;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use symstream_shared::db::Database;
@@ -20,6 +21,8 @@ pub(crate) struct Source {
     pub tables: Tables,
     /// Its node.
     pub node: NodeId,
+    /// The parameters in force at it.
+    pub parameters: ParameterReceiver,
 }
 
 /// The configuration exactly as it was published under its version; `None` until it is known. Rules are asked

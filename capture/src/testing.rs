@@ -5,10 +5,12 @@ use std::sync::Arc;
 use symstream_shared::db::{ConnectOptions, DatabaseKind};
 use symstream_shared::engine::{Engine, NatsOptions, Settings};
 use symstream_shared::id::{EngineName, ExternalId, GroupId, NodeId};
+use symstream_shared::parameter::Parameters;
 use symstream_shared::schema::{self, Tables};
 use symstream_tests::database::TestDatabase;
 use symstream_tests::folder::Folder;
 use symstream_tests::server::{MariaDb, PostgresServer};
+use tokio::sync::watch;
 
 /// Keeps the database's server, or its folder.
 enum Keep {
@@ -21,6 +23,8 @@ enum Keep {
 pub(crate) struct TestNode {
     pub(crate) source: Source,
     pub(crate) db: TestDatabase,
+    /// What `source` sees as its parameters.
+    pub(crate) parameters: watch::Sender<Arc<Parameters>>,
     _keep: Keep,
 }
 
@@ -66,15 +70,18 @@ impl TestNode {
             table_prefix: "sym".to_owned(),
             settings: Settings::default(),
         };
+        let parameters = watch::Sender::new(Arc::new(Parameters::of(&engine)));
         let source = Source {
             engine: Arc::new(engine),
             database: db.database().clone(),
             tables,
             node: NodeId::new("000").expect("id"),
+            parameters: parameters.subscribe(),
         };
         Self {
             source,
             db,
+            parameters,
             _keep: keep,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{mysql, postgres, sqlite};
 use crate::cutter::CapturedId;
+use crate::parameters::ParameterReceiver;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -39,18 +40,18 @@ pub(crate) trait ChangeReader: Send {
 /// it, because one that begins anew after an error finds what was captured while the agent watched.
 pub(crate) type Backlog = Arc<OnceLock<i64>>;
 
-/// The reader for a database. `idle_max`: `capture.poll.interval.max`, for those without notifications.
+/// The reader for a database. `parameters` have the pauses of those without notifications.
 pub(crate) fn change_reader(
     database: &Database,
     tables: &Tables,
     backlog: Backlog,
-    idle_max: Duration,
+    parameters: ParameterReceiver,
 ) -> Box<dyn ChangeReader> {
     let (database, tables) = (database.clone(), tables.clone());
     match database.kind() {
         DatabaseKind::Postgres => Box::new(postgres::reader::Reader::new(database, tables)),
-        DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables, idle_max)),
-        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables, backlog, idle_max)),
+        DatabaseKind::Mysql => Box::new(mysql::reader::Reader::new(database, tables, parameters)),
+        DatabaseKind::Sqlite => Box::new(sqlite::reader::Reader::new(database, tables, backlog, parameters)),
     }
 }
 
@@ -71,23 +72,25 @@ pub(super) fn captured_id(
 /// Pauses of a reader that has to ask: short while something happens, growing while nothing does.
 pub(super) struct IdlePoll {
     pause: Duration,
-    most: Duration,
+    parameters: ParameterReceiver,
 }
 
 /// The pause after activity.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 impl IdlePoll {
-    pub(super) fn new(most: Duration) -> Self {
+    /// Pauses of at most `capture.poll.interval.max`.
+    pub(super) fn new(parameters: ParameterReceiver) -> Self {
         Self {
             pause: BUSY_PAUSE,
-            most,
+            parameters,
         }
     }
 
     pub(super) async fn pause(&mut self) {
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 5 / 4).min(self.most);
+        let most = self.parameters.borrow().capture_poll_interval_max;
+        tokio::time::sleep(self.pause.min(most)).await;
+        self.pause = (self.pause * 5 / 4).min(most.max(BUSY_PAUSE));
     }
 
     pub(super) fn found(&mut self, any: bool) {

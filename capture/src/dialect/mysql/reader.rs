@@ -8,9 +8,9 @@ use super::gaps::{Position, Walk};
 use super::settling::Settling;
 use crate::cutter::CapturedId;
 use crate::dialect::reading::{ChangeReader, IdlePoll, captured_id};
+use crate::parameters::ParameterReceiver;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
-use std::time::Duration;
 use symstream_shared::db::{Database, DbError, Param, Sql};
 use symstream_shared::schema::Tables;
 
@@ -27,12 +27,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Looks, one query by key, every `idle_max` at the least.
-    pub(crate) fn new(database: Database, tables: Tables, idle_max: Duration) -> Self {
+    /// Looks, one query by key, every `capture.poll.interval.max` at the least.
+    pub(crate) fn new(database: Database, tables: Tables, parameters: ParameterReceiver) -> Self {
         Self {
             database,
             tables,
-            idle: IdlePoll::new(idle_max),
+            idle: IdlePoll::new(parameters),
             position: None,
             settling: Settling::default(),
         }
@@ -197,7 +197,7 @@ mod tests {
         let mut reader = Reader::new(
             node.source.database.clone(),
             node.source.tables.clone(),
-            Duration::from_millis(100),
+            node.source.parameters.clone(),
         );
         reader.stored(Some(&before)).expect("position");
         assert!(reader.look().await.expect("look"));

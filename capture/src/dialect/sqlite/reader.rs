@@ -6,8 +6,8 @@
 
 use crate::cutter::CapturedId;
 use crate::dialect::reading::{Backlog, ChangeReader, IdlePoll, captured_id};
+use crate::parameters::ParameterReceiver;
 use futures_util::future::BoxFuture;
-use std::time::Duration;
 use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
 use symstream_shared::schema::Tables;
 
@@ -24,15 +24,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Asks for the `data_version`, which costs some microseconds, every `idle_max` at the least.
-    pub(crate) fn new(database: Database, tables: Tables, backlog: Backlog, idle_max: Duration) -> Self {
+    /// Asks for the `data_version`, which costs some microseconds, every `capture.poll.interval.max` at the least.
+    pub(crate) fn new(
+        database: Database,
+        tables: Tables,
+        backlog: Backlog,
+        parameters: ParameterReceiver,
+    ) -> Self {
         Self {
             database,
             tables,
             backlog,
             watch: None,
             data_version: None,
-            idle: IdlePoll::new(idle_max),
+            idle: IdlePoll::new(parameters),
             position: None,
         }
     }
