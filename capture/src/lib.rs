@@ -17,6 +17,7 @@ mod error;
 mod heartbeat;
 mod links;
 mod load;
+mod local_time;
 mod loops;
 mod parameters;
 mod part_encoder;
