@@ -12,6 +12,7 @@ use symstream_nats::{Deliveries, Delivery, PartHeader};
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{DbError, TxKind};
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
 use symstream_shared::wire::{BatchResult, LanePart, Message, StatusReport};
 use tokio::time::Instant;
@@ -95,7 +96,9 @@ impl<'a> Round<'a> {
                 channel,
                 context.hostname.clone(),
             ),
-            deliveries: context.bus.lane_deliveries(&context.node, channel),
+            deliveries: context
+                .bus
+                .lane_deliveries(&context.node, channel, LinkAction::Push),
             lanes,
             holes,
         })

@@ -3,10 +3,11 @@
 use crate::node::{CREATE_ITEM, insert, item, part, rows, source};
 use std::time::Duration;
 use symstream_loader::{Agent, BatchKey, Error};
-use symstream_nats::{BatchType, Bus, Deliveries, PartHeader};
+use symstream_nats::{BatchType, Bus, Deliveries, LaneConsumer, PartHeader};
 use symstream_shared::db::ConnectOptions;
 use symstream_shared::engine::{Engine, NatsOptions, Settings};
 use symstream_shared::id::{ChannelId, EngineName, ExternalId, GroupId, NodeId};
+use symstream_shared::model::LinkAction;
 use symstream_shared::schema::{self, Tables};
 use symstream_shared::wire::{LanePart, Message};
 use symstream_tests::database::TestDatabase;
@@ -70,11 +71,14 @@ impl Fixture {
         };
         let bus = Bus::connect(&engine, "test").await.expect("connect");
         bus.ensure_streams().await.expect("streams");
-        let channel = ChannelId::new("default").expect("id");
+        let lanes =
+            [ChannelId::new("default").expect("id"), ChannelId::reload()].map(|channel| LaneConsumer {
+                channel,
+                action: LinkAction::Push,
+                max_ack_pending: 60,
+            });
         for node in [node("shop"), source(), node("depot")] {
-            bus.ensure_node(&node, std::slice::from_ref(&channel))
-                .await
-                .expect("consumers");
+            bus.ensure_node(&node, &lanes).await.expect("consumers");
         }
         let statuses = bus.status_deliveries(&source());
         Self {
@@ -116,7 +120,10 @@ impl Fixture {
             time_ms: 0,
         };
         let body = Message::Lane(part.clone()).encode().expect("encode");
-        self.bus.publish_lane(&header, body).await.expect("published");
+        self.bus
+            .publish_lane(&header, body, LinkAction::Push)
+            .await
+            .expect("published");
     }
 
     /// `<batch> <status>` of everything told to the source next.

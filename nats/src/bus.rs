@@ -7,6 +7,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 use symstream_shared::engine::Engine;
+use tokio::sync::watch;
 
 /// How long a publish waits for its acknowledgement. Shorter than a leader change takes (5 s,
 /// `spec/messaging.md`, fact 16): the acknowledgements in flight are lost with every connection, and since each
@@ -30,6 +31,7 @@ pub struct Bus {
     pub(crate) publishing: jetstream::Context,
     pub(crate) subjects: Subjects,
     pub(crate) address: String,
+    connections: watch::Receiver<u64>,
 }
 
 impl Bus {
@@ -50,6 +52,7 @@ impl Bus {
             address: address.clone(),
             message,
         };
+        let (connected_tx, connections) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name(format!("{} {role}", engine.name))
             .connection_timeout(Duration::from_secs(5))
@@ -63,13 +66,18 @@ impl Bus {
                     u32::try_from(attempt).unwrap_or(u32::MAX),
                 )
             })
-            .event_callback(|event| async move {
-                match event {
-                    Event::Connected => tracing::info!("connected to nats"),
-                    Event::Disconnected => tracing::warn!("connection to nats lost; reconnecting"),
-                    // A denied publish or subscription is silent to its caller; this is where it shows.
-                    Event::ServerError(err) => tracing::error!(error = %err, "nats refused something"),
-                    other => tracing::debug!(event = %other, "nats"),
+            .event_callback(move |event| {
+                if matches!(event, Event::Connected) {
+                    connected_tx.send_modify(|connections| *connections += 1);
+                }
+                async move {
+                    match event {
+                        Event::Connected => tracing::info!("connected to nats"),
+                        Event::Disconnected => tracing::warn!("connection to nats lost; reconnecting"),
+                        // A denied publish or subscription is silent to its caller; this is where it shows.
+                        Event::ServerError(err) => tracing::error!(error = %err, "nats refused something"),
+                        other => tracing::debug!(event = %other, "nats"),
+                    }
                 }
             });
         if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
@@ -131,7 +139,13 @@ impl Bus {
             publishing,
             subjects: Subjects::new(&engine.table_prefix),
             address,
+            connections,
         })
+    }
+
+    /// How often a connection was made. It grows soon after each, the first one included.
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
     }
 
     /// Sends what is still buffered and waits until the server has it.

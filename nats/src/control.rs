@@ -1,4 +1,4 @@
-//! Registration and configuration.
+//! What nodes and the registration server say to each other: registration, configuration, signs of life.
 
 use crate::bus::Bus;
 use crate::error::BusError;
@@ -7,7 +7,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures_util::StreamExt;
 use symstream_shared::id::EngineName;
-use symstream_shared::wire::{Configuration, Message, RegistrationReply, RegistrationRequest};
+use symstream_shared::wire::{Configuration, Heartbeat, Message, RegistrationReply, RegistrationRequest};
 
 impl Bus {
     /// Publishes a version of the configuration. Publishing the same version again changes nothing for anybody.
@@ -103,23 +103,35 @@ impl Bus {
         request: &RegistrationRequest,
     ) -> Result<RegistrationReply, BusError> {
         let subject = self.subjects.register(server);
-        let body = encode(&subject, &Message::Register(request.clone()))?;
+        match self.ask(&subject, Message::Register(request.clone())).await? {
+            Message::Registered(reply) => Ok(reply),
+            _ => Err(no_answer(subject)),
+        }
+    }
+
+    /// Tells the registration server that this node lives, and returns when that is recorded.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when nobody answers: no router of the registration server runs.
+    pub async fn heartbeat(&self, server: &EngineName, heartbeat: &Heartbeat) -> Result<(), BusError> {
+        let subject = self.subjects.heartbeat(server);
+        match self.ask(&subject, Message::Heartbeat(heartbeat.clone())).await? {
+            Message::HeartbeatRecorded => Ok(()),
+            _ => Err(no_answer(subject)),
+        }
+    }
+
+    async fn ask(&self, subject: &str, question: Message) -> Result<Message, BusError> {
+        let body = encode(subject, &question)?;
         let reply = self
             .client
-            .request(subject.clone(), body)
+            .request(subject.to_owned(), body)
             .await
             .map_err(|err| self.unreachable(err))?;
-        match Message::decode(&reply.payload) {
-            Ok(Message::Registered(reply)) => Ok(reply),
-            Ok(_) => Err(BusError::Malformed {
-                subject,
-                message: "the answer is none".to_owned(),
-            }),
-            Err(err) => Err(BusError::Malformed {
-                subject,
-                message: err.to_string(),
-            }),
-        }
+        Message::decode(&reply.payload).map_err(|err| BusError::Malformed {
+            subject: subject.to_owned(),
+            message: err.to_string(),
+        })
     }
 
     /// Requests for registration; each goes to one of the routers that ask for them.
@@ -127,15 +139,36 @@ impl Bus {
     /// # Errors
     /// [`BusError::Unreachable`].
     pub async fn registrations(&self, server: &EngineName) -> Result<Registrations, BusError> {
+        let questions = self.questions(self.subjects.register(server)).await?;
+        Ok(Registrations { questions })
+    }
+
+    /// Nodes' signs of life; each goes to one of the routers that ask for them.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`].
+    pub async fn heartbeats(&self, server: &EngineName) -> Result<Heartbeats, BusError> {
+        let questions = self.questions(self.subjects.heartbeat(server)).await?;
+        Ok(Heartbeats { questions })
+    }
+
+    async fn questions(&self, subject: String) -> Result<Questions, BusError> {
         let subscription = self
             .client
-            .queue_subscribe(self.subjects.register(server), "router".to_owned())
+            .queue_subscribe(subject, "router".to_owned())
             .await
             .map_err(|err| self.unreachable(err))?;
-        Ok(Registrations {
+        Ok(Questions {
             bus: self.clone(),
             subscription,
         })
+    }
+}
+
+fn no_answer(subject: String) -> BusError {
+    BusError::Malformed {
+        subject,
+        message: "the answer is none".to_owned(),
     }
 }
 
@@ -151,42 +184,76 @@ impl ConfigurationChanges {
     }
 }
 
-/// Requests for registration.
-pub struct Registrations {
+/// Messages that want an answer.
+struct Questions {
     bus: Bus,
     subscription: async_nats::Subscriber,
+}
+
+/// The way to answer one of them.
+struct Answer {
+    bus: Bus,
+    reply: async_nats::Subject,
+}
+
+impl Questions {
+    /// The next one that `read` takes for one; the others are passed over.
+    async fn next<T>(&mut self, read: impl Fn(Message) -> Option<T>) -> Option<(T, Answer)> {
+        loop {
+            let message = self.subscription.next().await?;
+            let question = match Message::decode(&message.payload) {
+                Ok(decoded) => read(decoded),
+                Err(err) => {
+                    tracing::warn!(subject = %message.subject, error = %err, "a message is not readable");
+                    continue;
+                }
+            };
+            match (question, message.reply) {
+                (Some(question), Some(reply)) => {
+                    let bus = self.bus.clone();
+                    return Some((question, Answer { bus, reply }));
+                }
+                _ => tracing::warn!(subject = %message.subject, "a message is no request"),
+            }
+        }
+    }
+}
+
+impl Answer {
+    async fn send(&self, message: Message) -> Result<(), BusError> {
+        let body = encode(&self.reply, &message)?;
+        self.bus
+            .client
+            .publish(self.reply.clone(), body)
+            .await
+            .map_err(|err| self.bus.unreachable(err))
+    }
+}
+
+/// Requests for registration.
+pub struct Registrations {
+    questions: Questions,
 }
 
 /// One request with the way to answer it.
 pub struct RegistrationCall {
     /// What the node says of itself.
     pub request: RegistrationRequest,
-    bus: Bus,
-    reply: async_nats::Subject,
+    answer: Answer,
 }
 
 impl Registrations {
     /// The next request; `None` when the connection was closed for good. Messages that are no requests are
     /// passed over. May be dropped.
     pub async fn next(&mut self) -> Option<RegistrationCall> {
-        loop {
-            let message = self.subscription.next().await?;
-            match (Message::decode(&message.payload), message.reply) {
-                (Ok(Message::Register(request)), Some(reply)) => {
-                    return Some(RegistrationCall {
-                        request,
-                        bus: self.bus.clone(),
-                        reply,
-                    });
-                }
-                (Ok(_), _) => {
-                    tracing::warn!(subject = %message.subject, "message is no registration request")
-                }
-                (Err(err), _) => {
-                    tracing::warn!(subject = %message.subject, error = %err, "registration request is not readable");
-                }
-            }
-        }
+        let (request, answer) = self
+            .questions
+            .next(|message| match message {
+                Message::Register(request) => Some(request),
+                _ => None,
+            })
+            .await?;
+        Some(RegistrationCall { request, answer })
     }
 }
 
@@ -196,11 +263,42 @@ impl RegistrationCall {
     /// # Errors
     /// [`BusError::Unreachable`].
     pub async fn respond(&self, reply: RegistrationReply) -> Result<(), BusError> {
-        let body = encode(&self.reply, &Message::Registered(reply))?;
-        self.bus
-            .client
-            .publish(self.reply.clone(), body)
-            .await
-            .map_err(|err| self.bus.unreachable(err))
+        self.answer.send(Message::Registered(reply)).await
+    }
+}
+
+/// Nodes' signs of life.
+pub struct Heartbeats {
+    questions: Questions,
+}
+
+/// One sign of life with the way to answer it.
+pub struct HeartbeatCall {
+    /// What the node says of itself.
+    pub heartbeat: Heartbeat,
+    answer: Answer,
+}
+
+impl Heartbeats {
+    /// The next one; `None` when the connection was closed for good. Other messages are passed over. May be dropped.
+    pub async fn next(&mut self) -> Option<HeartbeatCall> {
+        let (heartbeat, answer) = self
+            .questions
+            .next(|message| match message {
+                Message::Heartbeat(heartbeat) => Some(heartbeat),
+                _ => None,
+            })
+            .await?;
+        Some(HeartbeatCall { heartbeat, answer })
+    }
+}
+
+impl HeartbeatCall {
+    /// Says that it is recorded. The node sends it again when it does not hear so.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`].
+    pub async fn recorded(&self) -> Result<(), BusError> {
+        self.answer.send(Message::HeartbeatRecorded).await
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
 
 /// Bytes that one pull may bring: bounds what waits in memory (fact 14).
@@ -37,6 +38,8 @@ pub struct Delivery {
     pub sequence: u64,
     /// Whether it was delivered before.
     pub redelivered: bool,
+    /// How many messages of its consumer stood behind it when the server sent it.
+    pub pending: u64,
 }
 
 impl Bus {
@@ -50,11 +53,11 @@ impl Bus {
         )
     }
 
-    /// Batches of one channel for `node`, from its first unacknowledged one on.
-    pub fn lane_deliveries(&self, node: &NodeId, channel: &ChannelId) -> Deliveries {
+    /// Batches of one channel for `node` that came by links of this kind, from its first unacknowledged one on.
+    pub fn lane_deliveries(&self, node: &NodeId, channel: &ChannelId, action: LinkAction) -> Deliveries {
         self.deliveries(
             self.subjects.node_stream(),
-            Subjects::lane_consumer(node, channel),
+            Subjects::lane_consumer(node, channel, action),
             true,
         )
     }
@@ -108,8 +111,8 @@ impl Deliveries {
             match pull.next().await {
                 Some(Ok(message)) => {
                     self.backoff.reset();
-                    let (sequence, redelivered) = match message.info() {
-                        Ok(info) => (info.stream_sequence, info.delivered > 1),
+                    let (sequence, redelivered, pending) = match message.info() {
+                        Ok(info) => (info.stream_sequence, info.delivered > 1, info.pending),
                         Err(err) => {
                             tracing::warn!(consumer = %self.consumer, error = %err, "a message without an acknowledgement subject is passed over");
                             continue;
@@ -120,6 +123,7 @@ impl Deliveries {
                         client: self.bus.client.clone(),
                         sequence,
                         redelivered,
+                        pending,
                     };
                 }
                 // After an error nothing tells a consumer that is gone from a server that is (fact 15).
@@ -142,10 +146,30 @@ impl Deliveries {
         self.pull = None;
     }
 
-    async fn open(&self) -> Result<Pull, BusError> {
-        let name = || format!("consumer {} of stream {}", self.consumer, self.stream);
-        let mut consumer: PullConsumer = self
-            .bus
+    /// Takes no more messages until the next one is asked for. What was delivered and not acknowledged comes again
+    /// then, in order.
+    pub fn close(&mut self) {
+        self.pull = None;
+    }
+
+    /// How many messages are there that were not acknowledged: those that were not delivered yet, and those in
+    /// hand.
+    ///
+    /// # Errors
+    /// [`BusError::Missing`] when the consumer does not exist, [`BusError::Unreachable`].
+    pub async fn waiting(&self) -> Result<u64, BusError> {
+        let consumer = self.consumer().await?;
+        let info = consumer.cached_info();
+        Ok(info.num_pending + info.num_ack_pending as u64)
+    }
+
+    fn name(&self) -> String {
+        format!("consumer {} of stream {}", self.consumer, self.stream)
+    }
+
+    /// The consumer as it is now.
+    async fn consumer(&self) -> Result<PullConsumer, BusError> {
+        self.bus
             .jetstream
             .get_consumer_from_stream(&self.consumer, &self.stream)
             .await
@@ -157,15 +181,19 @@ impl Deliveries {
                             | async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND
                     ) =>
                 {
-                    BusError::Missing(name())
+                    BusError::Missing(self.name())
                 }
                 _ => self.bus.unreachable(err),
-            })?;
+            })
+    }
+
+    async fn open(&self) -> Result<Pull, BusError> {
+        let mut consumer = self.consumer().await?;
         if self.reset {
             consumer
                 .reset(None)
                 .await
-                .map_err(|err| BusError::refused(format!("reset of {}", name()), err))?;
+                .map_err(|err| BusError::refused(format!("reset of {}", self.name()), err))?;
         }
         consumer
             .stream()

@@ -9,6 +9,7 @@ use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
 use symstream_shared::wire::{Message, RoutedReport, StatusReport};
 
@@ -102,18 +103,25 @@ impl Bus {
         Ok(ack.sequence)
     }
 
-    /// Puts one message into a lane and returns when it is stored. It may be stored more than once: the chain
-    /// of batches tells the loader.
+    /// Puts one message into a lane, by the kind of the link between the groups, and returns when it is stored. It
+    /// may be stored more than once: the chain of batches tells the loader.
     ///
     /// # Errors
     /// [`BusError::Malformed`] when the header names no target or the body is larger than the server takes;
     /// everything else is waited out.
-    pub async fn publish_lane(&self, header: &PartHeader, body: Vec<u8>) -> Result<(), BusError> {
+    pub async fn publish_lane(
+        &self,
+        header: &PartHeader,
+        body: Vec<u8>,
+        action: LinkAction,
+    ) -> Result<(), BusError> {
         let target = header.target.as_ref().ok_or_else(|| BusError::Malformed {
             subject: "a lane".to_owned(),
             message: "its header names no target".to_owned(),
         })?;
-        let subject = self.subjects.node(target, &header.channel, &header.source);
+        let subject = self
+            .subjects
+            .node(target, &header.channel, &header.source, action);
         self.publish_until_stored(subject, header.to_map(), Bytes::from(body))
             .await
     }

@@ -20,13 +20,13 @@ mod subject;
 
 pub use bus::Bus;
 pub use captured::{CapturedPublisher, PublishedPart};
-pub use control::{ConfigurationChanges, RegistrationCall, Registrations};
+pub use control::{ConfigurationChanges, HeartbeatCall, Heartbeats, RegistrationCall, Registrations};
 pub use delivery::{Deliveries, Delivery};
 pub use error::BusError;
 pub use header::{BatchType, PartHeader};
 pub use hold::{CaptureStream, CapturedMessage, Hold};
 pub use lane::{LaneId, Tail};
-pub use streams::PARTITION_COUNT;
+pub use streams::{LaneConsumer, PARTITION_COUNT};
 
 /// The most that one message's body may be: half of what a broker takes by default, so that headers fit too.
 pub const BODY_BYTES_MAX: usize = 512 * 1024;

@@ -7,6 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, SubjectTransform};
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
 
 /// Into how many partitions captured batches are spread for the routers.
 pub const PARTITION_COUNT: u32 = 16;
@@ -14,12 +15,23 @@ pub const PARTITION_COUNT: u32 = 16;
 const ROUTER_ACK_WAIT: Duration = Duration::from_secs(5);
 /// After how long an agent gets a message again that it did not acknowledge.
 const AGENT_ACK_WAIT: Duration = Duration::from_secs(30);
-/// Messages that an agent may hold unacknowledged; order does not depend on it.
-const AGENT_ACK_PENDING: i64 = 64;
+/// Messages that a recorder may hold unacknowledged; order does not depend on it.
+const RECORDER_ACK_PENDING: u64 = 64;
 /// More consumers than any deployment has; without it nats-server 2.15 stops at 1,000 (fact 8).
 const CONSUMERS_MAX: i32 = 100_000;
 /// How long captured batches stay for replays by the router; the source has them until all targets do.
 const CAPTURE_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A consumer that a node needs: for the batches of one channel that reach it by links of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LaneConsumer {
+    /// The channel; `reload` for initial loads.
+    pub channel: ChannelId,
+    /// The links' kind.
+    pub action: LinkAction,
+    /// How many messages the loader may hold unacknowledged (`sym_channel.max_batch_to_send`); at least 1.
+    pub max_ack_pending: u64,
+}
 
 impl Bus {
     /// Makes the streams and the routers' consumers, or brings them up to date. Safe to repeat and to run in
@@ -30,9 +42,9 @@ impl Bus {
     /// [`BusError`] when JetStream refuses or can not be reached.
     pub async fn ensure_streams(&self) -> Result<Vec<i128>, BusError> {
         let subjects = &self.subjects;
-        let log = |name: String, subject: String| Config {
+        let log = |name: String, subjects: Vec<String>| Config {
             name,
-            subjects: vec![subject],
+            subjects,
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::New,
             storage: StorageType::File,
@@ -40,9 +52,9 @@ impl Bus {
             max_consumers: CONSUMERS_MAX,
             ..Config::default()
         };
-        let queue = |name: String, subject: String| Config {
+        let queue = |name: String, subjects: Vec<String>| Config {
             retention: RetentionPolicy::WorkQueue,
-            ..log(name, subject)
+            ..log(name, subjects)
         };
         let streams = [
             Config {
@@ -52,22 +64,27 @@ impl Bus {
                     source: subjects.capture_filter(),
                     destination: subjects.captured_transform(PARTITION_COUNT),
                 }),
-                ..log(subjects.capture_stream(), subjects.capture_filter())
+                ..log(subjects.capture_stream(), vec![subjects.capture_filter()])
             },
             queue(subjects.node_stream(), subjects.all_nodes()),
             Config {
                 max_messages_per_subject: 1,
                 discard: DiscardPolicy::Old,
-                subjects: vec![subjects.all_tails(), subjects.all_holds()],
-                ..log(subjects.lanes_stream(), subjects.all_tails())
+                ..log(
+                    subjects.lanes_stream(),
+                    vec![subjects.all_tails(), subjects.all_holds()],
+                )
             },
-            queue(subjects.routed_stream(), subjects.all_routed()),
-            queue(subjects.status_stream(), subjects.all_statuses()),
+            queue(subjects.routed_stream(), vec![subjects.all_routed()]),
+            queue(subjects.status_stream(), vec![subjects.all_statuses()]),
             Config {
                 max_messages_per_subject: 1,
                 max_messages: 1000,
                 discard: DiscardPolicy::Old,
-                ..log(subjects.configuration_stream(), subjects.all_configurations())
+                ..log(
+                    subjects.configuration_stream(),
+                    vec![subjects.all_configurations()],
+                )
             },
         ];
         let mut created = Vec::with_capacity(streams.len());
@@ -93,21 +110,20 @@ impl Bus {
         Ok(created)
     }
 
-    /// Makes the consumers that a registered node needs: one for each channel and for its initial loads, and
-    /// its recorder's two. Safe to repeat.
+    /// Makes the consumers that a registered node needs, or brings them up to date: these, and its recorder's two.
+    /// Removes none. Safe to repeat.
     ///
     /// # Errors
     /// [`BusError`] when JetStream refuses or can not be reached.
-    pub async fn ensure_node(&self, node: &NodeId, channels: &[ChannelId]) -> Result<(), BusError> {
+    pub async fn ensure_node(&self, node: &NodeId, lanes: &[LaneConsumer]) -> Result<(), BusError> {
         let subjects = &self.subjects;
-        let reload = ChannelId::reload();
-        for channel in channels.iter().chain([&reload]) {
+        for lane in lanes {
             self.ensure_consumer(
                 &subjects.node_stream(),
-                Subjects::lane_consumer(node, channel),
-                subjects.node_channel(node, channel),
+                Subjects::lane_consumer(node, &lane.channel, lane.action),
+                subjects.node_channel(node, &lane.channel, lane.action),
                 AGENT_ACK_WAIT,
-                AGENT_ACK_PENDING,
+                lane.max_ack_pending,
             )
             .await?;
         }
@@ -121,7 +137,7 @@ impl Bus {
                 recorder.clone(),
                 filter,
                 AGENT_ACK_WAIT,
-                AGENT_ACK_PENDING,
+                RECORDER_ACK_PENDING,
             )
             .await?;
         }
@@ -134,14 +150,15 @@ impl Bus {
         name: String,
         filter: String,
         ack_wait: Duration,
-        max_ack_pending: i64,
+        max_ack_pending: u64,
     ) -> Result<(), BusError> {
         let config = pull::Config {
             durable_name: Some(name.clone()),
             filter_subject: filter,
             ack_policy: AckPolicy::Explicit,
             ack_wait,
-            max_ack_pending,
+            // 0 would be the server's default, and below it no limit.
+            max_ack_pending: i64::try_from(max_ack_pending).unwrap_or(i64::MAX).max(1),
             max_deliver: -1,
             ..pull::Config::default()
         };

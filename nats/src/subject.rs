@@ -2,6 +2,7 @@
 //! subjects).
 
 use symstream_shared::id::{ChannelId, EngineName, NodeId};
+use symstream_shared::model::LinkAction;
 
 /// Subjects and names under one prefix (`sync.table.prefix`).
 #[derive(Debug, Clone)]
@@ -25,6 +26,15 @@ pub(crate) fn token(id: &str) -> String {
 
 /// The shard of targets that a node belongs to. One for now; the token keeps its place in the subjects.
 const SHARD: u32 = 0;
+
+/// The shard's token in a lane's subject: batches that wait until the target asks have one of their own, so that a
+/// consumer takes the one kind without the other.
+fn shard(action: LinkAction) -> String {
+    match action {
+        LinkAction::Push => SHARD.to_string(),
+        LinkAction::WaitForPull => format!("{SHARD}-wait"),
+    }
+}
 
 impl Subjects {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -96,27 +106,38 @@ impl Subjects {
         format!("{}.captured.{partition}.>", self.prefix)
     }
 
-    pub(crate) fn node(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
+    pub(crate) fn node(
+        &self,
+        target: &NodeId,
+        channel: &ChannelId,
+        source: &NodeId,
+        action: LinkAction,
+    ) -> String {
         format!(
-            "{}.node.{SHARD}.{}.{}.{}",
+            "{}.node.{}.{}.{}.{}",
             self.prefix,
+            shard(action),
             token(target.as_str()),
             token(channel.as_str()),
             token(source.as_str())
         )
     }
 
-    pub(crate) fn node_channel(&self, target: &NodeId, channel: &ChannelId) -> String {
+    pub(crate) fn node_channel(&self, target: &NodeId, channel: &ChannelId, action: LinkAction) -> String {
         format!(
-            "{}.node.{SHARD}.{}.{}.>",
+            "{}.node.{}.{}.{}.>",
             self.prefix,
+            shard(action),
             token(target.as_str()),
             token(channel.as_str())
         )
     }
 
-    pub(crate) fn all_nodes(&self) -> String {
-        format!("{}.node.{SHARD}.>", self.prefix)
+    /// Both kinds of one shard, which are one stream.
+    pub(crate) fn all_nodes(&self) -> Vec<String> {
+        [LinkAction::Push, LinkAction::WaitForPull]
+            .map(|action| format!("{}.node.{}.>", self.prefix, shard(action)))
+            .into()
     }
 
     pub(crate) fn tail(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
@@ -181,6 +202,10 @@ impl Subjects {
         format!("{}.status.>", self.prefix)
     }
 
+    pub(crate) fn heartbeat(&self, server: &EngineName) -> String {
+        format!("{}.ctl.{}.heartbeat", self.prefix, token(server.as_str()))
+    }
+
     pub(crate) fn register(&self, server: &EngineName) -> String {
         format!("{}.ctl.{}.register", self.prefix, token(server.as_str()))
     }
@@ -201,8 +226,12 @@ impl Subjects {
         format!("router-{partition}")
     }
 
-    pub(crate) fn lane_consumer(target: &NodeId, channel: &ChannelId) -> String {
-        format!("{}=={}", token(target.as_str()), token(channel.as_str()))
+    pub(crate) fn lane_consumer(target: &NodeId, channel: &ChannelId, action: LinkAction) -> String {
+        let pushed = format!("{}=={}", token(target.as_str()), token(channel.as_str()));
+        match action {
+            LinkAction::Push => pushed,
+            LinkAction::WaitForPull => format!("{pushed}==wait"),
+        }
     }
 
     pub(crate) fn recorder_consumer(source: &NodeId) -> String {
@@ -229,7 +258,15 @@ mod tests {
         let (s, t) = (NodeId::new("s.1").expect("id"), NodeId::new("t").expect("id"));
         let channel = ChannelId::new("sale").expect("id");
         assert_eq!(subjects.capture(&s, &channel), "sym.capture.s=2E1.sale");
-        assert_eq!(subjects.node(&t, &channel, &s), "sym.node.0.t.sale.s=2E1");
+        let (push, wait) = (LinkAction::Push, LinkAction::WaitForPull);
+        assert_eq!(subjects.node(&t, &channel, &s, push), "sym.node.0.t.sale.s=2E1");
+        assert_eq!(
+            subjects.node(&t, &channel, &s, wait),
+            "sym.node.0-wait.t.sale.s=2E1"
+        );
+        assert_eq!(subjects.all_nodes(), ["sym.node.0.>", "sym.node.0-wait.>"]);
+        assert_eq!(Subjects::lane_consumer(&s, &channel, push), "s=2E1==sale");
+        assert_eq!(Subjects::lane_consumer(&s, &channel, wait), "s=2E1==sale==wait");
         assert_eq!(subjects.status(&s, &t, &channel), "sym.status.s=2E1.t.sale");
         assert_eq!(subjects.routed(&s, &channel), "sym.routed.s=2E1.sale");
         assert_eq!(subjects.capture_stream(), "SYM_CAPTURE");

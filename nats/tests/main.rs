@@ -1,11 +1,14 @@
 //! The bus against a real nats-server.
 
 use std::time::Duration;
-use symstream_nats::{BatchType, Bus, BusError, Hold, LaneId, PARTITION_COUNT, PartHeader, Tail};
+use symstream_nats::{
+    BatchType, Bus, BusError, Hold, LaneConsumer, LaneId, PARTITION_COUNT, PartHeader, Tail,
+};
 use symstream_shared::db::ConnectOptions;
 use symstream_shared::engine::{Engine, NatsOptions, Settings};
 use symstream_shared::id::{ChannelId, EngineName, ExternalId, GroupId, NodeId};
-use symstream_shared::wire::{Configuration, RegistrationReply, RegistrationRequest};
+use symstream_shared::model::LinkAction;
+use symstream_shared::wire::{Configuration, Heartbeat, RegistrationReply, RegistrationRequest};
 use symstream_tests::server::NatsServer;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +53,14 @@ fn target() -> NodeId {
 
 fn channel() -> ChannelId {
     ChannelId::new("sale").expect("id")
+}
+
+fn lane(action: LinkAction, max_ack_pending: u64) -> LaneConsumer {
+    LaneConsumer {
+        channel: channel(),
+        action,
+        max_ack_pending,
+    }
 }
 
 fn header(batch_id: i64, part: u32, part_last: u32) -> PartHeader {
@@ -184,10 +195,13 @@ async fn sources_whose_ids_differ_in_no_ascii_letter_are_told_apart() {
 #[tokio::test]
 async fn a_message_that_the_server_never_takes_is_given_back() {
     let Fixture { server: _server, bus } = fixture().await;
-    let refused = tokio::time::timeout(PATIENCE, bus.publish_lane(&header(1, 1, 1), vec![0; 2_000_000]))
-        .await
-        .expect("no endless attempts")
-        .expect_err("too large");
+    let refused = tokio::time::timeout(
+        PATIENCE,
+        bus.publish_lane(&header(1, 1, 1), vec![0; 2_000_000], LinkAction::Push),
+    )
+    .await
+    .expect("no endless attempts")
+    .expect_err("too large");
     assert!(matches!(refused, BusError::Malformed { .. }), "{refused}");
     assert!(refused.to_string().contains("max_payload"), "{refused}");
 }
@@ -299,14 +313,18 @@ async fn a_mark_is_written_over_the_version_that_was_read_only() {
 #[tokio::test]
 async fn what_was_not_acknowledged_comes_again_in_order() {
     let Fixture { server: _server, bus } = fixture().await;
-    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
-    bus.ensure_node(&target(), &[channel()]).await.expect("again");
+    bus.ensure_node(&target(), &[lane(LinkAction::Push, 60)])
+        .await
+        .expect("consumers");
+    bus.ensure_node(&target(), &[lane(LinkAction::Push, 60)])
+        .await
+        .expect("again");
     for batch_id in 1..=5 {
-        bus.publish_lane(&header(batch_id, 1, 1), vec![0])
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0], LinkAction::Push)
             .await
             .expect("publish");
     }
-    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    let mut deliveries = bus.lane_deliveries(&target(), &channel(), LinkAction::Push);
     let first = deliveries.next_within(PATIENCE).await.expect("first");
     first.ack().await.expect("ack");
     for _ in 2..=4 {
@@ -323,11 +341,13 @@ async fn what_was_not_acknowledged_comes_again_in_order() {
 #[tokio::test]
 async fn deliveries_go_on_at_once_when_the_server_is_back() {
     let Fixture { mut server, bus } = fixture().await;
-    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
-    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    bus.ensure_node(&target(), &[lane(LinkAction::Push, 60)])
+        .await
+        .expect("consumers");
+    let mut deliveries = bus.lane_deliveries(&target(), &channel(), LinkAction::Push);
     let mut idle = bus.routed_deliveries(&target());
     for (batch_id, down) in [(1, 0), (2, 4000), (3, 12_000)] {
-        bus.publish_lane(&header(batch_id, 1, 1), vec![0])
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0], LinkAction::Push)
             .await
             .expect("publish");
         let delivery = deliveries.next_within(PATIENCE).await.expect("a batch");
@@ -364,10 +384,12 @@ async fn deliveries_go_on_at_once_when_the_server_is_back() {
 #[tokio::test]
 async fn a_consumer_that_is_made_later_is_waited_for() {
     let Fixture { server: _server, bus } = fixture().await;
-    let mut deliveries = bus.lane_deliveries(&target(), &channel());
+    let mut deliveries = bus.lane_deliveries(&target(), &channel(), LinkAction::Push);
     assert!(deliveries.next_within(Duration::from_millis(300)).await.is_none());
-    bus.ensure_node(&target(), &[channel()]).await.expect("consumers");
-    bus.publish_lane(&header(1, 1, 1), vec![0])
+    bus.ensure_node(&target(), &[lane(LinkAction::Push, 60)])
+        .await
+        .expect("consumers");
+    bus.publish_lane(&header(1, 1, 1), vec![0], LinkAction::Push)
         .await
         .expect("publish");
     assert!(deliveries.next_within(PATIENCE).await.is_some());
@@ -485,4 +507,129 @@ async fn a_registration_is_answered_or_nobody_is_there() {
             reason: "local".into()
         }
     );
+}
+
+#[tokio::test]
+async fn batches_that_wait_to_be_asked_for_and_pushed_ones_do_not_meet() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let (push, wait) = (LinkAction::Push, LinkAction::WaitForPull);
+    bus.ensure_node(&target(), &[lane(push, 60), lane(wait, 60)])
+        .await
+        .expect("consumers");
+    for (batch_id, action) in [(1, push), (2, wait), (3, wait), (4, push), (5, wait)] {
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0], action)
+            .await
+            .expect("publish");
+    }
+    for (action, batches) in [(push, vec![1, 4]), (wait, vec![2, 3, 5])] {
+        let mut deliveries = bus.lane_deliveries(&target(), &channel(), action);
+        assert_eq!(
+            deliveries.waiting().await.expect("consumer"),
+            batches.len() as u64
+        );
+        for (batch_id, behind) in batches.iter().zip((0..batches.len() as u64).rev()) {
+            let delivery = deliveries.next_within(PATIENCE).await.expect("a batch");
+            assert_eq!(delivery.header().expect("header").batch_id, *batch_id);
+            assert_eq!(delivery.pending, behind);
+            delivery.ack().await.expect("ack");
+        }
+        assert!(deliveries.next_within(Duration::from_millis(200)).await.is_none());
+        assert_eq!(deliveries.waiting().await.expect("consumer"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_consumer_takes_nothing_until_it_is_asked_again() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let wait = LinkAction::WaitForPull;
+    let mut deliveries = bus.lane_deliveries(&target(), &channel(), wait);
+    let missing = deliveries.waiting().await.expect_err("no consumer");
+    assert!(matches!(missing, BusError::Missing(_)), "{missing}");
+    bus.ensure_node(&target(), &[lane(wait, 60)])
+        .await
+        .expect("consumers");
+    for batch_id in 1..=3 {
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0], wait)
+            .await
+            .expect("publish");
+    }
+    let first = deliveries.next_within(PATIENCE).await.expect("first");
+    first.ack().await.expect("ack");
+    deliveries.close();
+    bus.publish_lane(&header(4, 1, 1), vec![0], wait)
+        .await
+        .expect("publish");
+    assert_eq!(deliveries.waiting().await.expect("consumer"), 3);
+    for batch_id in 2..=4 {
+        let delivery = deliveries.next_within(PATIENCE).await.expect("again");
+        assert_eq!(delivery.header().expect("header").batch_id, batch_id);
+        delivery.ack().await.expect("ack");
+    }
+}
+
+#[tokio::test]
+async fn how_many_batches_a_loader_may_hold_is_as_was_said_last() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let push = LinkAction::Push;
+    for batch_id in 1..=5 {
+        bus.publish_lane(&header(batch_id, 1, 1), vec![0], push)
+            .await
+            .expect("publish");
+    }
+    // 0 is no number of batches to send; one is.
+    for (max_batch_to_send, held) in [(3, 3), (1, 1), (0, 1), (4, 4)] {
+        bus.ensure_node(&target(), &[lane(push, max_batch_to_send)])
+            .await
+            .expect("consumers");
+        let mut deliveries = bus.lane_deliveries(&target(), &channel(), push);
+        for _ in 0..held {
+            deliveries.next_within(PATIENCE).await.expect("a batch");
+        }
+        let more = deliveries.next_within(Duration::from_millis(300)).await;
+        assert!(more.is_none(), "more than {held} at {max_batch_to_send}");
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_answered_once_it_is_recorded() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let server = EngineName::new("cloud-1").expect("name");
+    let heartbeat = Heartbeat {
+        node: source(),
+        time_ms: 1_732_237_261_007,
+        timezone_offset: "+01:00".into(),
+        sync_url: "nats://x/y".into(),
+        schema_version: None,
+        symmetric_version: "0".into(),
+        database_type: "SQLite".into(),
+        database_version: "3".into(),
+    };
+    let nobody = bus.heartbeat(&server, &heartbeat).await;
+    assert!(matches!(nobody, Err(BusError::Unreachable { .. })), "{nobody:?}");
+    let mut calls = bus.heartbeats(&server).await.expect("serve");
+    bus.flush().await.expect("flush");
+    let recorder = tokio::spawn(async move {
+        let call = calls.next().await.expect("a heartbeat");
+        call.recorded().await.expect("answer");
+        call.heartbeat
+    });
+    bus.heartbeat(&server, &heartbeat).await.expect("recorded");
+    assert_eq!(recorder.await.expect("recorder"), heartbeat);
+}
+
+#[tokio::test]
+async fn every_new_connection_is_told() {
+    let Fixture { mut server, bus } = fixture().await;
+    let mut connections = bus.connections();
+    let first = *connections
+        .wait_for(|connections| *connections > 0)
+        .await
+        .expect("the bus");
+    assert_eq!(first, 1);
+    server.kill();
+    server.start_again().await;
+    tokio::time::timeout(PATIENCE, connections.wait_for(|connections| *connections > first))
+        .await
+        .expect("in time")
+        .expect("the bus");
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use symstream_nats::{Bus, BusError, CapturedMessage, LaneId, PartHeader, Tail};
 use symstream_shared::id::NodeId;
+use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
 use symstream_shared::wire::{LanePart, RoutedReport, TableInfo};
 
@@ -244,7 +245,9 @@ impl BatchRouter {
             source,
         })? {
             lane.parts.push(message.header.part);
-            self.bus.publish_lane(&message.header, message.body).await?;
+            self.bus
+                .publish_lane(&message.header, message.body, LinkAction::Push)
+                .await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::world::{World, channel, node};
 use std::time::Duration;
 use symstream_nats::Hold;
+use symstream_shared::model::LinkAction;
 use symstream_tests::eventually::eventually;
 
 async fn hold(world: &World, channel_id: &str) -> Hold {
@@ -64,7 +65,9 @@ async fn a_rule_that_fails_holds_its_lane_until_it_is_put_right() {
         .database
         .run("update sym_router set router_expression = 'place=:EXTERNAL_ID'")
         .await;
-    let mut deliveries = world.bus.lane_deliveries(&node("a"), &channel("c0"));
+    let mut deliveries = world
+        .bus
+        .lane_deliveries(&node("a"), &channel("c0"), LinkAction::Push);
     let mut batches = Vec::new();
     while batches.len() < 4 {
         let delivery = deliveries

@@ -4,6 +4,7 @@ use crate::world::{PATIENCE, World, channel, next_report, node};
 use std::collections::HashSet;
 use std::time::Duration;
 use symstream_nats::{LaneId, Tail};
+use symstream_shared::model::LinkAction;
 use symstream_tests::eventually::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +37,9 @@ async fn a_batch_that_is_done_again_keeps_the_predecessors_it_was_given() {
     // WHEN the next router does the batch again THEN both lanes have the same chain
     let router = world.start();
     for target in ["a", "b"] {
-        let mut deliveries = world.bus.lane_deliveries(&node(target), &channel("c0"));
+        let mut deliveries = world
+            .bus
+            .lane_deliveries(&node(target), &channel("c0"), LinkAction::Push);
         for expected in [(7, 3), (8, 7)] {
             let delivery = deliveries.next_within(PATIENCE).await.expect("a batch");
             let header = delivery.header().expect("headers");
@@ -164,7 +167,9 @@ async fn routing_goes_on_after_nats_was_away() {
     world.nats.start_again().await;
     world.capture("c0", 2, version, &[&[2]]).await;
     // The server may have forgotten that batch 1 was acknowledged.
-    let mut deliveries = world.bus.lane_deliveries(&node("a"), &channel("c0"));
+    let mut deliveries = world
+        .bus
+        .lane_deliveries(&node("a"), &channel("c0"), LinkAction::Push);
     loop {
         let delivery = deliveries.next_within(PATIENCE).await.expect("batch 2");
         let header = delivery.header().expect("headers");

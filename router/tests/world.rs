@@ -8,6 +8,7 @@ use symstream_shared::cell::Cell;
 use symstream_shared::engine::Engine;
 use symstream_shared::id::{ChannelId, EngineName, GroupId, NodeId};
 use symstream_shared::logical::LogicalType;
+use symstream_shared::model::LinkAction;
 use symstream_shared::schema::{self, Tables};
 use symstream_shared::wire::{
     Assembler, Change, ColumnInfo, LanePart, Message, Operation, Part, RoutedReport, Rows, TableInfo,
@@ -178,7 +179,9 @@ impl World {
 
     /// Waits for `batch_count` batches in a lane from cloud, checking the chain and that parts are whole.
     pub async fn receive(&self, target: &str, channel_id: &str, batch_count: usize) -> Received {
-        let mut deliveries = self.bus.lane_deliveries(&node(target), &channel(channel_id));
+        let mut deliveries = self
+            .bus
+            .lane_deliveries(&node(target), &channel(channel_id), LinkAction::Push);
         let mut received = Received::default();
         let mut parts: BTreeMap<(i64, u32), Message> = BTreeMap::new();
         while received.batches.len() < batch_count {
@@ -217,7 +220,9 @@ impl World {
 
     /// Whether nothing more stands in a lane.
     pub async fn is_quiet(&self, target: &str, channel_id: &str) -> bool {
-        let mut deliveries = self.bus.lane_deliveries(&node(target), &channel(channel_id));
+        let mut deliveries = self
+            .bus
+            .lane_deliveries(&node(target), &channel(channel_id), LinkAction::Push);
         deliveries.next_within(Duration::from_millis(500)).await.is_none()
     }
 
@@ -312,7 +317,8 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
 
 const CONFIGURATION: &str = "
     insert into sym_node_group (node_group_id) values ('local');
-    insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('cloud', 'local');
+    insert into sym_node_group_link (source_node_group_id, target_node_group_id, data_event_action) values
+        ('cloud', 'local', 'P');
     insert into sym_channel (channel_id) values
         ('c0'), ('c1'), ('c2'), ('c3'), ('c4'), ('c5'), ('c6'), ('c7'), ('c8'), ('c9');
     insert into sym_node (node_id, node_group_id, external_id, sync_enabled) values

@@ -3,12 +3,12 @@
 use super::version::{self, Current};
 use super::{Registrar, in_time};
 use crate::error::Error;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
-use symstream_nats::BusError;
+use symstream_nats::{BusError, LaneConsumer};
 use symstream_shared::db::{DbError, TxKind};
 use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::model::ModelError;
+use symstream_shared::model::{Config, LinkAction, ModelError};
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::Configuration;
 use tokio::time::Instant;
@@ -22,6 +22,8 @@ const CHECK: Duration = Duration::from_secs(10);
 const STREAMS: Duration = Duration::from_secs(60);
 /// How often all nodes' consumers are made again. There may be tens of thousands.
 const CONSUMERS: Duration = Duration::from_secs(300);
+/// `max_batch_to_send` of initial loads where `sym_channel` has no row for them.
+const RELOAD_BATCHES_TO_SEND: u64 = 60;
 
 /// Why the configuration could not be brought out this time.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +46,8 @@ struct Published {
     /// When each stream was made.
     streams: Vec<i128>,
     streams_checked: Option<Instant>,
-    consumers: HashSet<(NodeId, ChannelId)>,
+    /// The nodes whose consumers were made: those of their lanes, and how many messages each may hold unacknowledged.
+    consumers: HashMap<NodeId, HashMap<(ChannelId, LinkAction), u64>>,
     consumers_checked: Option<Instant>,
     version: i64,
     version_checked: Option<Instant>,
@@ -162,19 +165,15 @@ impl Registrar {
     /// The nodes' consumers come before the configuration that tells them to use them.
     async fn ensure_consumers(&self, current: &Current, published: &mut Published) -> Result<(), BusError> {
         for node in &current.config.registered {
-            let missing: Vec<ChannelId> = current
-                .config
-                .channels
-                .keys()
-                .cloned()
-                .chain([ChannelId::reload()])
-                .filter(|channel| !published.consumers.contains(&(node.clone(), channel.clone())))
-                .collect();
-            if !missing.is_empty() {
+            let key = |lane: &LaneConsumer| (lane.channel.clone(), lane.action);
+            let made = published.consumers.get(node);
+            let mut missing = lane_consumers(&current.config, node);
+            missing.retain(|lane| made.and_then(|made| made.get(&key(lane))) != Some(&lane.max_ack_pending));
+            // A node that nobody sends to still hears what became of its own batches.
+            if made.is_none() || !missing.is_empty() {
                 self.bus.ensure_node(node, &missing).await?;
-                published
-                    .consumers
-                    .extend(missing.into_iter().map(|channel| (node.clone(), channel)));
+                let made = published.consumers.entry(node.clone()).or_default();
+                made.extend(missing.iter().map(|lane| (key(lane), lane.max_ack_pending)));
             }
         }
         Ok(())
@@ -187,4 +186,29 @@ impl Registrar {
         tracing::info!(version = configuration.version, "published the configuration");
         Ok(())
     }
+}
+
+/// The consumers that a node needs: for every channel and its initial loads, by each kind of link into its group.
+fn lane_consumers(config: &Config, node: &NodeId) -> Vec<LaneConsumer> {
+    let Some(node) = config.nodes.get(node) else {
+        return Vec::new();
+    };
+    let into_group = config.links.values().filter(|link| link.target == node.group);
+    let actions: BTreeSet<LinkAction> = into_group.map(|link| link.action).collect();
+    let mut channels: BTreeMap<ChannelId, u64> = config
+        .channels
+        .values()
+        .map(|channel| (channel.channel_id.clone(), channel.max_batch_to_send))
+        .collect();
+    channels
+        .entry(ChannelId::reload())
+        .or_insert(RELOAD_BATCHES_TO_SEND);
+    let lanes = channels.iter().flat_map(|(channel, max_ack_pending)| {
+        actions.iter().map(|action| LaneConsumer {
+            channel: channel.clone(),
+            action: *action,
+            max_ack_pending: *max_ack_pending,
+        })
+    });
+    lanes.collect()
 }
