@@ -1,10 +1,10 @@
 //! `--engine` and `--engines-dir`: which engine a command is for.
 
 use crate::failure::Failure;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use symstream_shared::catalog;
 use symstream_shared::db::Database;
-use symstream_shared::engine::{Engine, engines_dir};
+use symstream_shared::engine::{Engine, EngineFolder};
 use symstream_shared::schema::Tables;
 
 /// Which engine a command is for.
@@ -31,8 +31,8 @@ pub struct EngineContext {
 
 impl EngineArgs {
     /// The engines folder.
-    pub fn dir(&self) -> PathBuf {
-        engines_dir(self.engines_dir.clone())
+    pub fn folder(&self) -> EngineFolder {
+        EngineFolder::new(self.engines_dir.clone(), Vec::new())
     }
 
     /// Reads the engine's file and reaches its database.
@@ -41,10 +41,10 @@ impl EngineArgs {
     /// [`Failure::Usage`] when the engine does not exist or its file is wrong, or when none was named and the
     /// folder has more than one; [`Failure::Failed`] when the database can not be reached.
     pub async fn open(&self) -> Result<EngineContext, Failure> {
-        let dir = self.dir();
+        let folder = self.folder();
         let engine = match &self.engine {
-            Some(name) => Engine::load(&dir, name)?,
-            None => only_engine(&dir)?,
+            Some(name) => folder.engine(name)?,
+            None => only_engine(&folder)?,
         };
         let context = EngineContext::new(engine)?;
         context.database.reach().await?;
@@ -52,8 +52,8 @@ impl EngineArgs {
     }
 }
 
-fn only_engine(dir: &Path) -> Result<Engine, Failure> {
-    let mut engines = Engine::load_all(dir)?;
+fn only_engine(folder: &EngineFolder) -> Result<Engine, Failure> {
+    let mut engines = folder.engines(&[])?;
     match (engines.pop(), engines.is_empty()) {
         (Some(engine), true) => Ok(engine),
         (last, _) => {
@@ -64,7 +64,7 @@ fn only_engine(dir: &Path) -> Result<Engine, Failure> {
                 .collect();
             Err(Failure::Usage(format!(
                 "the folder {} has several engines; name one with --engine: {}",
-                dir.display(),
+                folder.dir().display(),
                 names.join(", ")
             )))
         }

@@ -1,6 +1,6 @@
 use crate::site::Site;
 use std::path::{Path, PathBuf};
-use symstream_shared::engine::Engine;
+use symstream_shared::engine::EngineFolder;
 use symstream_shared::id::GroupId;
 use symstream_shared::schema::Tables;
 use symstream_shared::{db::Database, model};
@@ -50,7 +50,9 @@ fn set_up() -> Site {
 
 #[test]
 fn its_engine_files_are_valid_and_belong_together() {
-    let engines = Engine::load_all(&folder().join("engines")).expect("valid");
+    let engines = EngineFolder::new(Some(folder().join("engines")), Vec::new())
+        .engines(&[])
+        .expect("valid");
     let (servers, others): (Vec<_>, Vec<_>) =
         engines.iter().partition(|engine| engine.is_registration_server());
     let [server] = servers.as_slice() else {

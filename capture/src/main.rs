@@ -4,7 +4,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use symstream_capture::Agent;
-use symstream_shared::engine::{Engine, EngineError, engines_dir};
+use symstream_shared::engine::{Engine, EngineError, EngineFolder, Override};
 use symstream_shared::telemetry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,10 @@ struct Cli {
     /// The folder with the engine files [default: $SYM_ENGINES_DIR or ./engines]
     #[arg(long, value_name = "DIR")]
     engines_dir: Option<PathBuf>,
+    /// An engine key or a parameter; goes before the files, sym_parameter and the environment; may be given
+    /// several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
 }
 
 #[tokio::main]
@@ -62,11 +66,7 @@ async fn main() -> ExitCode {
 }
 
 fn load(cli: Cli) -> Result<Vec<Engine>, EngineError> {
-    let dir = engines_dir(cli.engines_dir);
-    if cli.engines.is_empty() {
-        return Engine::load_all(&dir);
-    }
-    cli.engines.iter().map(|name| Engine::load(&dir, name)).collect()
+    EngineFolder::new(cli.engines_dir, cli.overrides).engines(&cli.engines)
 }
 
 /// The first signal lets batches in hand finish; the second ends the process.

@@ -4,7 +4,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use symstream_loader::{Agent, Error};
-use symstream_shared::engine::{Engine, EngineError, engines_dir};
+use symstream_shared::engine::{Engine, EngineError, EngineFolder, Override};
 use symstream_shared::telemetry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,15 +19,15 @@ struct Cli {
     /// The folder with the engines' files [default: $SYM_ENGINES_DIR, else ./engines].
     #[arg(long, value_name = "DIR")]
     engines_dir: Option<PathBuf>,
+    /// An engine key or a parameter; goes before the files, sym_parameter and the environment; may be given
+    /// several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
 }
 
 impl Cli {
-    fn load(&self) -> Result<Vec<Engine>, EngineError> {
-        let dir = engines_dir(self.engines_dir.clone());
-        if self.engines.is_empty() {
-            return Engine::load_all(&dir);
-        }
-        self.engines.iter().map(|name| Engine::load(&dir, name)).collect()
+    fn load(self) -> Result<Vec<Engine>, EngineError> {
+        EngineFolder::new(self.engines_dir, self.overrides).engines(&self.engines)
     }
 }
 

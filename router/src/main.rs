@@ -4,7 +4,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use symstream_router::Service;
-use symstream_shared::engine::{Engine, EngineError, engines_dir};
+use symstream_shared::engine::{Engine, EngineError, EngineFolder, Override};
 use symstream_shared::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -23,6 +23,10 @@ struct Cli {
     /// The folder of the engine files [default: $SYM_ENGINES_DIR or ./engines].
     #[arg(long, value_name = "DIR")]
     engines_dir: Option<PathBuf>,
+    /// An engine key or a parameter; goes before the files, sym_parameter and the environment; may be given
+    /// several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
 }
 
 #[tokio::main]
@@ -61,11 +65,7 @@ async fn main() -> ExitCode {
 }
 
 fn load(cli: Cli) -> Result<Vec<Engine>, EngineError> {
-    let dir = engines_dir(cli.engines_dir);
-    if cli.engines.is_empty() {
-        return Engine::load_all(&dir);
-    }
-    cli.engines.iter().map(|name| Engine::load(&dir, name)).collect()
+    EngineFolder::new(cli.engines_dir, cli.overrides).engines(&cli.engines)
 }
 
 /// The first SIGTERM or SIGINT stops after the batches in hand, the second at once.

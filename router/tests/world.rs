@@ -5,7 +5,7 @@ use std::time::Duration;
 use symstream_nats::{BatchType, Bus, Deliveries, PartHeader};
 use symstream_router::Service;
 use symstream_shared::cell::Cell;
-use symstream_shared::engine::Engine;
+use symstream_shared::engine::{Engine, EngineFolder};
 use symstream_shared::id::{ChannelId, EngineName, GroupId, NodeId};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::model::LinkAction;
@@ -85,7 +85,9 @@ impl World {
         let file = EngineFile::new("cloud", "cloud", database.url(), &nats.url());
         let engines = Engines::new(&folder);
         engines.write(&file);
-        let engine = Engine::load(engines.path(), &file.name).expect("engine file");
+        let engine = EngineFolder::new(Some(engines.path().to_owned()), Vec::new())
+            .engine(&file.name)
+            .expect("engine file");
         let tables = Tables::default();
         schema::create(database.database(), &tables)
             .await

@@ -2,7 +2,7 @@
 
 use crate::{database, file};
 use symstream_shared::db::{Sql, TxKind};
-use symstream_shared::engine::Engine;
+use symstream_shared::engine::EngineFolder;
 use symstream_shared::id::GroupId;
 use symstream_shared::model;
 use symstream_shared::schema::{self, Tables};
@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 #[test]
 fn its_engine_files_are_valid() {
-    let engines = Engine::load_all(&file("deploy/examples/clinic/engines")).expect("valid");
+    let engines = EngineFolder::new(Some(file("deploy/examples/clinic/engines")), Vec::new())
+        .engines(&[])
+        .expect("valid");
     let servers: Vec<_> = engines
         .iter()
         .filter(|engine| engine.is_registration_server())

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use symstream_admin::engine_args::EngineContext;
 use symstream_admin::failure::{self, Failure};
 use symstream_admin::serve::{self, Role};
-use symstream_shared::engine::{Engine, engines_dir};
+use symstream_shared::engine::{EngineFolder, Override};
 use symstream_shared::telemetry;
 
 /// Runs engines until SIGTERM or SIGINT, then finishes the batch in hand.
@@ -26,6 +26,10 @@ struct Cli {
     /// What to run for each engine [default: capture,loader, and router for a registration server]
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     roles: Vec<Role>,
+    /// An engine key or a parameter; goes before the files, sym_parameter and the environment; may be given
+    /// several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<Override>,
     /// Only check the engine files
     #[arg(long)]
     check_config: bool,
@@ -48,18 +52,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    let dir = engines_dir(cli.engines_dir);
-    let engines = if cli.engines.is_empty() {
-        Engine::load_all(&dir)?
-    } else {
-        let mut names = cli.engines;
-        names.sort();
-        names.dedup();
-        names
-            .iter()
-            .map(|name| Engine::load(&dir, name))
-            .collect::<Result<_, _>>()?
-    };
+    let engines = EngineFolder::new(cli.engines_dir, cli.overrides).engines(&cli.engines)?;
     for engine in &engines {
         EngineContext::new(engine.clone())?;
     }

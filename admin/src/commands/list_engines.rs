@@ -2,12 +2,11 @@
 
 use crate::failure::Failure;
 use crate::listing::Listing;
-use std::path::Path;
-use symstream_shared::engine::Engine;
+use symstream_shared::engine::EngineFolder;
 
-pub(super) fn run(dir: &Path, json: bool) -> Result<(), Failure> {
+pub(super) fn run(folder: &EngineFolder, json: bool) -> Result<(), Failure> {
     let mut listing = Listing::new(&["engine", "group", "external_id", "database", "registered_by"]);
-    for engine in Engine::load_all(dir)? {
+    for engine in folder.engines(&[])? {
         let database = engine.database()?;
         let server = if engine.is_registration_server() {
             "itself".to_owned()

@@ -79,7 +79,7 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
                 .map_err(|err| Failure::Failed(format!("stdin can not be read: {err}")))?;
             decode::run(&bytes)
         }
-        Command::ListEngines(args) => list_engines::run(&engine.dir(), args.json),
+        Command::ListEngines(args) => list_engines::run(&engine.folder(), args.json),
         Command::CreateSymTables => create_sym_tables::run(&engine.open().await?).await,
         Command::Uninstall(args) => uninstall::run(&engine.open().await?, &args).await,
         Command::SyncTriggers(args) => sync_triggers::run(&engine.open().await?, &args).await,

@@ -1,15 +1,15 @@
 //! An engine from its values: every value parsed, every problem noted.
 
 use super::Engine;
-use super::layers::Values;
+use super::layers::{Layer, Values};
 use super::settings::{NatsOptions, ServerUrl, Settings};
 use crate::db::ConnectOptions;
 use crate::id::{EngineName, InvalidId};
+use crate::parameter::{CATALOGUE, ParameterError};
 use crate::schema::Tables;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 const NATS_URL_DEFAULT: &str = "nats://127.0.0.1:4222";
 const TABLE_PREFIX_DEFAULT: &str = "sym";
@@ -152,36 +152,25 @@ fn table_prefix(values: &mut Values) -> String {
     prefix
 }
 
+/// The parameters that the engine's own layers give.
 fn settings(values: &mut Values) -> Settings {
-    let default = Settings::default();
-    Settings {
-        capture_poll_interval_max: millis(
-            "capture.poll.interval.max",
-            default.capture_poll_interval_max,
-            Duration::from_millis(10),
-            values,
-        ),
-    }
-}
-
-/// A time in milliseconds, at least `least`.
-fn millis(key: &'static str, default: Duration, least: Duration, values: &mut Values) -> Duration {
-    let Some(text) = values.text(key) else {
-        return default;
-    };
-    match text.parse().map(Duration::from_millis) {
-        Ok(duration) if duration >= least => duration,
-        _ => {
-            values.problem(
-                key,
-                format_args!(
-                    "expected milliseconds, {} or more, not {text:?}",
-                    least.as_millis()
-                ),
-            );
-            default
+    let mut settings = Settings::default();
+    for parameter in &CATALOGUE {
+        for layer in Layer::ALL {
+            let Some(value) = values.parameter(layer, parameter.name).map(str::to_owned) else {
+                continue;
+            };
+            if let Err(ParameterError {
+                name,
+                expected,
+                value,
+            }) = settings.set(layer, parameter, &value)
+            {
+                values.problem(name, format_args!("expected {expected}, not {value:?}"));
+            }
         }
     }
+    settings
 }
 
 /// A secret that is given itself, or in a file; a line end behind it does not count.

@@ -1,6 +1,8 @@
 //! The keys that an engine file may have.
 
-/// Every key. Each can be overridden by the environment variable [`variable`] names.
+use crate::parameter::CATALOGUE;
+
+/// Every key that says what the engine is; parameters are keys too. Each can be overridden by the environment variable [`variable`] names.
 pub(super) const KEYS: &[&str] = &[
     "engine.name",
     "group.id",
@@ -21,7 +23,6 @@ pub(super) const KEYS: &[&str] = &[
     "nats.tls.cert",
     "nats.tls.key",
     "sync.table.prefix",
-    "capture.poll.interval.max",
 ];
 
 /// Keys that say the same in two ways: the one of the higher layer holds, both in one layer are an error.
@@ -35,10 +36,21 @@ pub(super) fn variable(key: &str) -> String {
     format!("SYM_{}", key.to_uppercase().replace('.', "_"))
 }
 
+/// Whether an engine may have the key: one of [`KEYS`] or a parameter.
+pub(super) fn is_known(key: &str) -> bool {
+    all().any(|known| known == key)
+}
+
 /// The known key that `key` may have been meant to be.
 pub(super) fn nearest(key: &str) -> &'static str {
-    let likeness = |known: &&&str| (strsim::jaro_winkler(key, known) * 1e6) as u64;
-    KEYS.iter().max_by_key(likeness).copied().unwrap_or_default()
+    let likeness = |known: &&str| (strsim::jaro_winkler(key, known) * 1e6) as u64;
+    all().max_by_key(likeness).unwrap_or_default()
+}
+
+/// [`KEYS`] and the parameters.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    let parameters = CATALOGUE.iter().map(|parameter| parameter.name);
+    KEYS.iter().copied().chain(parameters)
 }
 
 #[cfg(test)]
@@ -52,6 +64,7 @@ mod tests {
             ("extrenal.id", "external.id"),
             ("nats.tls.cart", "nats.tls.cert"),
             ("group", "group.id"),
+            ("purge.retentoin", "purge.retention"),
         ] {
             assert_eq!(nearest(wrong), right);
         }
@@ -59,8 +72,8 @@ mod tests {
 
     #[test]
     fn no_two_keys_have_the_same_variable() {
-        let variables: std::collections::HashSet<String> = KEYS.iter().map(|key| variable(key)).collect();
-        assert_eq!(variables.len(), KEYS.len());
+        let variables: std::collections::HashSet<String> = all().map(variable).collect();
+        assert_eq!(variables.len(), all().count());
         assert!(variables.contains("SYM_DB_PASSWORD_FILE"));
     }
 }

@@ -1,52 +1,74 @@
-//! The layers that an engine's values come from: its file, and over it the environment.
+//! The layers that an engine's values come from: its file, over it the environment, over that the command line.
 
-use super::key::{ALTERNATIVES, KEYS, nearest, variable};
-use figment::providers::{Format, Serialized, Toml};
+use super::key::{ALTERNATIVES, KEYS, all, is_known, nearest, variable};
+use super::overrides::Override;
+use figment::Provider;
+use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
-use figment::{Figment, Provider};
 use std::collections::BTreeMap;
 
-/// The values of an engine by key, all of them text; blank ones are left out.
+/// Where a value of an engine is written; a later layer goes before an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// The engine's file.
+    File,
+    /// The process's environment: for all its engines.
+    Environment,
+    /// `--set` on the command line: for all engines of the process.
+    CommandLine,
+}
+
+impl Layer {
+    /// From the lowest to the highest.
+    pub(super) const ALL: [Self; 3] = [Self::File, Self::Environment, Self::CommandLine];
+}
+
+/// The values of an engine by layer and key, all of them text. A blank one stands for the default.
 #[derive(Debug)]
 pub(super) struct Values {
-    by_key: BTreeMap<String, String>,
+    layers: BTreeMap<Layer, BTreeMap<String, String>>,
     problems: Vec<String>,
 }
 
 impl Values {
-    /// Reads a file's text and the environment.
+    /// Reads a file's text, the environment and the command line.
     ///
     /// Unknown keys and values that are no text or number are noted among the problems.
     ///
     /// # Errors
     /// What is wrong when the text is no TOML at all.
-    pub fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+    pub fn read(
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+        overrides: &[Override],
+    ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let mut file = file_layer(text, &mut problems)?;
-        let environment = environment_layer(environment);
-        for (one, other) in ALTERNATIVES {
-            if file.contains_key(*one) && file.contains_key(*other) {
-                problems.push(format!("{one} and {other} are both given; leave one out"));
-            }
-            for (here, there) in [(one, other), (other, one)] {
-                if environment.contains_key(*here) {
-                    file.remove(*there);
-                }
-            }
+        let file = file_layer(text, &mut problems)?;
+        let command_line = command_line_layer(overrides, &mut problems);
+        let mut layers = BTreeMap::from([
+            (Layer::File, file),
+            (Layer::Environment, environment_layer(environment)),
+            (Layer::CommandLine, command_line),
+        ]);
+        for layer in Layer::ALL {
+            one_of_each_pair(&mut layers, layer, &mut problems);
         }
-        let merged = Figment::from(Serialized::defaults(file)).merge(Serialized::defaults(environment));
-        let by_key: BTreeMap<String, String> = merged.extract().map_err(|err| vec![err.to_string()])?;
-        let given = by_key.into_iter().filter(|(_, value)| !value.trim().is_empty());
-        Ok(Self {
-            by_key: given.collect(),
-            problems,
-        })
+        Ok(Self { layers, problems })
+    }
+
+    /// The value of a parameter in one layer.
+    pub fn parameter(&self, layer: Layer, name: &str) -> Option<&str> {
+        self.layers.get(&layer)?.get(name).map(String::as_str)
     }
 
     /// The value of a key; `None` where no layer has one.
     pub fn text(&self, key: &'static str) -> Option<String> {
         debug_assert!(KEYS.contains(&key), "{key} is not in the table of keys");
-        self.by_key.get(key).cloned()
+        let highest = Layer::ALL
+            .iter()
+            .rev()
+            .find_map(|layer| self.layers.get(layer)?.get(key));
+        highest.filter(|value| !value.trim().is_empty()).cloned()
     }
 
     /// The value of a key that has to be there; `None` and a problem where it is not.
@@ -103,9 +125,7 @@ fn flatten(prefix: &str, dict: Dict, values: &mut BTreeMap<String, String>, prob
             Value::Empty(..) => continue,
         };
         match text {
-            _ if !KEYS.contains(&key.as_str()) => {
-                problems.push(format!("{key} is no known key; did you mean {}?", nearest(&key)));
-            }
+            _ if !is_known(&key) => problems.push(unknown(&key)),
             Ok(text) => {
                 values.insert(key, text);
             }
@@ -117,9 +137,46 @@ fn flatten(prefix: &str, dict: Dict, values: &mut BTreeMap<String, String>, prob
 }
 
 fn environment_layer(environment: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
-    KEYS.iter()
-        .filter_map(|key| Some(((*key).to_owned(), environment(&variable(key))?)))
+    all()
+        .filter_map(|key| Some((key.to_owned(), environment(&variable(key))?)))
         .collect()
+}
+
+/// The last one holds where a key is given several times.
+fn command_line_layer(overrides: &[Override], problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for Override { key, value } in overrides {
+        if is_known(key) {
+            values.insert(key.clone(), value.clone());
+        } else {
+            problems.push(format!("--set: {}", unknown(key)));
+        }
+    }
+    values
+}
+
+/// Of two keys that say the same, the one of the higher layer holds.
+fn one_of_each_pair(
+    layers: &mut BTreeMap<Layer, BTreeMap<String, String>>,
+    layer: Layer,
+    problems: &mut Vec<String>,
+) {
+    for (one, other) in ALTERNATIVES {
+        let has = |key: &str| layers.get(&layer).is_some_and(|values| values.contains_key(key));
+        match (has(one), has(other)) {
+            (true, true) => problems.push(format!("{one} and {other} are both given; leave one out")),
+            (false, false) => {}
+            (has_one, _) => {
+                let replaced = if has_one { *other } else { *one };
+                let lower = layers.range_mut(..layer);
+                lower.for_each(|(_, values)| drop(values.remove(replaced)));
+            }
+        }
+    }
+}
+
+fn unknown(key: &str) -> String {
+    format!("{key} is no known key; did you mean {}?", nearest(key))
 }
 
 /// TOML's message of several lines in one, without those that quote the file: a secret may stand there.

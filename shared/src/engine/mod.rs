@@ -1,23 +1,26 @@
 //! Engines: one file, one node.
 //!
-//! Owns the keys of engine files, their layers (default, file, environment) and their checks. Refuses to know
+//! Owns the keys of engine files, their layers (default, file, environment, command line) and their checks. Refuses to know
 //! what the settings are used for.
 
 mod build;
 mod file;
 mod key;
 mod layers;
+mod overrides;
 mod problem;
 mod settings;
 
+pub use file::EngineFolder;
+pub use layers::Layer;
+pub use overrides::Override;
 pub use problem::EngineError;
 pub use settings::{NatsOptions, ServerUrl, Settings};
 
 use crate::db::{ConnectOptions, Database, DbError};
 use crate::id::{EngineName, ExternalId, GroupId};
-use std::path::{Path, PathBuf};
 
-/// One engine: everything that its file and the environment say.
+/// One engine: everything that its file, the environment and the command line say.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// `engine.name`.
@@ -34,31 +37,11 @@ pub struct Engine {
     pub nats: NatsOptions,
     /// `sync.table.prefix`, e.g. `sym`.
     pub table_prefix: String,
-    /// Everything that has a default.
+    /// The parameters that they give.
     pub settings: Settings,
 }
 
 impl Engine {
-    /// Reads the engine `name` from its file in `dir`, overridden by the process's environment.
-    ///
-    /// # Errors
-    /// [`EngineError`], with every problem of the file.
-    pub fn load(dir: &Path, name: &str) -> Result<Self, EngineError> {
-        file::load(dir, name, &|variable| std::env::var(variable).ok())
-    }
-
-    /// Reads all engines of a folder, in the order of their names.
-    ///
-    /// # Errors
-    /// [`EngineError`] of the first file that has any, and when there is no file at all.
-    pub fn load_all(dir: &Path) -> Result<Vec<Self>, EngineError> {
-        let names = file::names(dir)?;
-        if names.is_empty() {
-            return Err(EngineError::NoEngines { dir: dir.to_owned() });
-        }
-        names.iter().map(|name| Self::load(dir, name)).collect()
-    }
-
     /// The registration server's engine: the one that `registration.url` names, or this one.
     pub fn server(&self) -> &EngineName {
         self.registration_url
@@ -87,12 +70,6 @@ impl Engine {
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         format!("{scheme}://{host}/{}", self.name)
     }
-}
-
-/// The engines folder: as given on the command line, else `SYM_ENGINES_DIR`, else `./engines`.
-pub fn engines_dir(cli: Option<PathBuf>) -> PathBuf {
-    cli.or_else(|| std::env::var_os("SYM_ENGINES_DIR").map(PathBuf::from))
-        .unwrap_or_else(|| PathBuf::from("engines"))
 }
 
 #[cfg(test)]

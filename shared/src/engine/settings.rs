@@ -1,9 +1,11 @@
 //! The typed groups of settings.
 
+use super::layers::Layer;
 use crate::id::EngineName;
+use crate::parameter::{Parameter, ParameterError};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Where the registration server is: `nats://host:port/<engine name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +37,31 @@ pub struct NatsOptions {
     pub tls_key: Option<PathBuf>,
 }
 
-/// What can be tuned. Every setting has a default that is safe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the engine's own layers say of parameters. `sym_parameter` goes between the file and the others
+/// ([`crate::parameter`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// `capture.poll.interval.max`, in milliseconds: how long the reader of a database that sends no notifications
-    /// (MySQL, SQLite) waits between two looks when nothing happens; it looks every 5 ms while something does.
-    /// Default 100, least 10. Lower costs queries, higher costs latency after a pause.
-    pub capture_poll_interval_max: Duration,
+    values: BTreeMap<(Layer, &'static str), String>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            capture_poll_interval_max: Duration::from_millis(100),
-        }
+impl Settings {
+    /// Gives a parameter a value in a layer.
+    ///
+    /// # Errors
+    /// [`ParameterError`] when the parameter does not take it.
+    pub fn set(
+        &mut self,
+        layer: Layer,
+        parameter: &'static Parameter,
+        value: &str,
+    ) -> Result<(), ParameterError> {
+        parameter.check(value)?;
+        self.values.insert((layer, parameter.name), value.to_owned());
+        Ok(())
+    }
+
+    /// A parameter's value in a layer; blank where it stands for the default.
+    pub fn get(&self, layer: Layer, name: &'static str) -> Option<&str> {
+        self.values.get(&(layer, name)).map(String::as_str)
     }
 }

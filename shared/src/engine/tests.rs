@@ -6,12 +6,19 @@ use tempfile::TempDir;
 const MINIMAL: &str = "group.id = \"local\"\nexternal.id = 7\ndb.url = \"sqlite://node.db\"\n";
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Engine, EngineError> {
+    load_with(text, environment, &[])
+}
+
+fn load_with(text: &str, environment: &[(&str, &str)], overrides: &[&str]) -> Result<Engine, EngineError> {
     let dir = TempDir::new().expect("folder");
     std::fs::write(dir.path().join("local-7.toml"), text).expect("write");
     let environment: HashMap<_, _> = environment.iter().copied().collect();
-    file::load(dir.path(), "local-7", &|name| {
-        environment.get(name).map(|value| (*value).to_owned())
-    })
+    let overrides: Vec<Override> = overrides
+        .iter()
+        .map(|text| text.parse().expect("KEY=VALUE"))
+        .collect();
+    let environment = |name: &str| environment.get(name).map(|value| (*value).to_owned());
+    file::load(dir.path(), "local-7", &environment, &overrides)
 }
 
 fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
@@ -52,7 +59,10 @@ fn every_key_is_read_as_dotted_keys_and_as_tables() {
         engine.db.password.as_ref().map(|secret| secret.expose_secret()),
         Some("p")
     );
-    assert_eq!(engine.settings.capture_poll_interval_max.as_millis(), 20);
+    assert_eq!(
+        engine.settings.get(Layer::File, "capture.poll.interval.max"),
+        Some("20")
+    );
     assert!(!format!("{engine:?}").contains("\"p\""), "no secret is printed");
 }
 
@@ -75,6 +85,43 @@ fn the_environment_overrides_the_file() {
         Some("environment")
     );
     assert_eq!(engine.table_prefix, "sym", "blank is as if not given");
+}
+
+#[test]
+fn the_command_line_overrides_both() {
+    let text = format!("{MINIMAL}db.password = \"file\"\n");
+    let engine = load_with(
+        &text,
+        &[
+            ("SYM_NATS_URL", "nats://environment:1"),
+            ("SYM_DB_PASSWORD", "environment"),
+        ],
+        &[
+            "nats.url=nats://first:1",
+            "nats.url=nats://a:1,nats://b:2",
+            "db.password=a=b",
+        ],
+    )
+    .expect("valid");
+    assert_eq!(engine.nats.urls, ["nats://a:1", "nats://b:2"]);
+    assert_eq!(
+        engine.db.password.as_ref().map(|secret| secret.expose_secret()),
+        Some("a=b")
+    );
+    let EngineError::Invalid { problems, .. } =
+        load_with(MINIMAL, &[], &["db.pasword=hidden", "purge.retention=soon"]).expect_err("wrong")
+    else {
+        panic!("not invalid")
+    };
+    assert_eq!(
+        problems[0],
+        "--set: db.pasword is no known key; did you mean db.password?"
+    );
+    assert!(
+        problems[1].starts_with("purge.retention: expected a time from 0 to 3650d"),
+        "{problems:?}"
+    );
+    assert!("purge.retention".parse::<Override>().is_err());
 }
 
 #[test]
@@ -107,7 +154,7 @@ fn a_secret_comes_from_its_file_without_the_line_end() {
 #[test]
 fn all_problems_are_reported_at_once() {
     let text = "engine.name = \"x\"\ndb.urll = \"sqlite://n\"\nnats.url = \"http://h\"\nsync.table.prefix = \"A-b\"\n\
-                registration.url = \"nats://h:1\"\ndb.password.file = \"/no/such/file\"\ncapture.poll.interval.max = \"5s\"\n\
+                registration.url = \"nats://h:1\"\ndb.password.file = \"/no/such/file\"\ncapture.poll.interval.max = \"5ms\"\n\
                 nats.user = [1]\n";
     let problems = problems(text, &[]);
     let expected = [
@@ -121,7 +168,7 @@ fn all_problems_are_reported_at_once() {
         "registration.url: expected nats://HOST:PORT/ENGINE",
         "nats.url: expected nats://HOST:PORT",
         "sync.table.prefix: table prefix \"A-b\" is not valid",
-        "capture.poll.interval.max: expected milliseconds, 10 or more, not \"5s\"",
+        "capture.poll.interval.max: expected a time from 10ms to 1m",
     ];
     for (problem, start) in problems.iter().zip(expected) {
         assert!(problem.starts_with(start), "{problem} instead of {start}");
@@ -150,18 +197,21 @@ fn errors_are_one_line_that_names_the_file() {
 #[test]
 fn an_unknown_engine_is_answered_with_those_there_are() {
     let dir = TempDir::new().expect("folder");
-    let none = Engine::load_all(dir.path()).expect_err("empty").to_string();
+    let folder = |dir: &std::path::Path| EngineFolder::new(Some(dir.to_owned()), Vec::new());
+    let none = folder(dir.path()).engines(&[]).expect_err("empty").to_string();
     assert!(none.contains("has no *.toml file"), "{none}");
     std::fs::write(dir.path().join("cloud-1.toml"), MINIMAL).expect("write");
-    let message = Engine::load(dir.path(), "cloud-2")
+    let message = folder(dir.path())
+        .engine("cloud-2")
         .expect_err("unknown")
         .to_string();
     assert!(
         message.contains("\"cloud-2\" does not exist") && message.contains("has cloud-1"),
         "{message}"
     );
-    assert!(Engine::load(dir.path(), "../cloud-1").is_err());
-    let missing = Engine::load_all(&dir.path().join("no"))
+    assert!(folder(dir.path()).engine("../cloud-1").is_err());
+    let missing = folder(&dir.path().join("no"))
+        .engines(&[])
         .expect_err("no folder")
         .to_string();
     assert!(missing.contains("can not be read"), "{missing}");

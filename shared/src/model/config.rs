@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::rule::{Rule, RuleKind};
 use super::travel::travel_tables;
 use crate::id::{ChannelId, GroupId, NodeId};
+use crate::parameter::Parameter;
 use crate::wire::{self, RuleId};
 use std::collections::{HashMap, HashSet};
 
@@ -100,6 +101,7 @@ impl Config {
                 self.routers.insert(router.router_id.clone(), router);
             }
             "trigger_router" => self.trigger_routers.push(TriggerRouter::read(row)?),
+            "parameter" => check_parameter(row)?,
             // Nodes that are not registered, and tables that nodes keep a copy of without a rule following from them.
             _ => {}
         }
@@ -185,6 +187,17 @@ impl Config {
             .filter_map(|link| Some((link, self.routers.get(&link.router_id)?)))
             .filter(move |(_, router)| router.source_group == *source)
     }
+}
+
+/// A name that nobody knows may be a newer version's; a value that is wrong is wrong at every node.
+fn check_parameter(row: &Fields<'_>) -> Result<(), ModelError> {
+    let Some(parameter) = Parameter::named(&row.text("param_key")?) else {
+        return Ok(());
+    };
+    let value = row.opt_text("param_value").unwrap_or_default();
+    parameter
+        .check(&value)
+        .map_err(|err| row.wrong("param_value", err.to_string()))
 }
 
 /// The rule that a trigger is itself, where it names its groups.

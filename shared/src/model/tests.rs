@@ -18,6 +18,7 @@ const TRIGGER: &str = "trigger_id source_table_name channel_id source_node_group
                        initial_load_order inactive_time target_table_name";
 const ROUTER: &str = "router_id source_node_group_id target_node_group_id router_type router_expression sync_on_delete \
                       target_table_name";
+const PARAMETER: &str = "external_id node_group_id param_key param_value";
 const TRIGGER_ROUTER: &str = "trigger_id router_id enabled initial_load_order ping_back_enabled";
 
 /// The clinic, with a trigger of each form.
@@ -62,6 +63,11 @@ fn clinic() -> Vec<ConfigurationTable> {
             "trigger_router",
             TRIGGER_ROUTER,
             &["patients|up|1|7|1", "patients|down|1|1|0", "codes|up|0|1|0"],
+        ),
+        table(
+            "parameter",
+            PARAMETER,
+            &["ALL|ALL|purge.retention|7d", "ALL|ALL|no.such|x"],
         ),
     ]
 }
@@ -247,6 +253,13 @@ fn an_error_names_table_row_and_column() {
             "channel_id max_batch_size",
             "x|0",
             "table channel, row channel_id=x, column max_batch_size: 0 is not",
+        ),
+        (
+            "parameter",
+            PARAMETER,
+            "7|local|purge.retention|soon",
+            "table parameter, row external_id=7 node_group_id=local param_key=purge.retention, column param_value: \
+             purge.retention: expected a time from 0 to 3650d",
         ),
     ];
     for (name, columns, row, expected) in cases {

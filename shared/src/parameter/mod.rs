@@ -1,55 +1,112 @@
 //! Parameters: settings that have a default and may be changed while the services run.
 //!
 //! Owns their names, types, units and ranges, and which layer's value holds: default < engine file < `sym_parameter`
-//! (`ALL` < group < external id) < environment < command line (`spec/contract.md`, engines).
+//! (`ALL` < group < external id) < environment < command line (`spec/contract.md`, engines). Refuses to know what
+//! the values are used for.
+
+mod catalogue;
+mod layer;
+mod value;
+
+pub use catalogue::{CATALOGUE, Parameter, ParameterError};
+pub use layer::{Effective, Origin, ParameterRow, effective};
 
 use crate::db::{DbError, Sql};
 use crate::engine::Engine;
 use crate::schema::Tables;
 use std::time::Duration;
 
-/// The values in force at one node.
+/// The values in force at one node. What each means stands in the [`CATALOGUE`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
-    /// `capture.poll.interval.max`: how long the reader of a database that sends no notifications waits between two
-    /// looks when nothing happens.
+    /// `capture.poll.interval.max`
     pub capture_poll_interval_max: Duration,
-    /// `capture.transaction.max.rows`: a transaction with more rows in a channel is cut; `None`: never.
+    /// `capture.transaction.max.rows`; `None`: never cut.
     pub capture_transaction_max_rows: Option<u64>,
     /// `heartbeat.interval`
     pub heartbeat_interval: Duration,
-    /// `pull.interval`: how often the loader fetches what comes over links with `data_event_action` `W`; zero: always.
+    /// `pull.interval`; zero: the loader always asks.
     pub pull_interval: Duration,
-    /// `purge.retention`: how long data, batches and histories are kept that every target has.
+    /// `purge.retention`
     pub purge_retention: Duration,
     /// `purge.interval`
     pub purge_interval: Duration,
-    /// `sync.triggers.time`: when the nightly synchronisation of triggers runs, in minutes after midnight, local time.
+    /// `sync.triggers.time`, in minutes after midnight, local time.
     pub sync_triggers_minute: u32,
-    /// `schema.version`: what the node says in `sym_node.schema_version`.
+    /// `schema.version`
     pub schema_version: Option<String>,
 }
 
 impl Parameters {
     /// The values without `sym_parameter`, for before the database is there.
     pub fn of(engine: &Engine) -> Self {
+        Self::from_effective(&effective(engine, &[]))
+            .expect("an engine's own values were checked when it was read")
+    }
+
+    /// The values in force, with the node's own `sym_parameter`. Rows with names that nobody knows are passed over.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says; and that names parameter, value and range when one is wrong: what was in
+    /// force before stays so.
+    pub async fn read(sql: &mut dyn Sql, tables: &Tables, engine: &Engine) -> Result<Self, DbError> {
+        let rows = rows_for(sql, tables, engine).await?;
+        Self::from_effective(&effective(engine, &rows))
+            .map_err(|err| DbError::unexpected(err.to_string()).context(tables.name("parameter")))
+    }
+
+    fn from_effective(values: &[Effective]) -> Result<Self, ParameterError> {
+        let mut parameters = Self::unset();
+        for Effective { parameter, value, .. } in values {
+            parameter.apply(value, &mut parameters)?;
+        }
+        Ok(parameters)
+    }
+
+    /// What the catalogue's values go into: each is overwritten.
+    fn unset() -> Self {
         Self {
-            capture_poll_interval_max: engine.settings.capture_poll_interval_max,
+            capture_poll_interval_max: Duration::ZERO,
             capture_transaction_max_rows: None,
-            heartbeat_interval: Duration::from_secs(600),
+            heartbeat_interval: Duration::ZERO,
             pull_interval: Duration::ZERO,
-            purge_retention: Duration::from_secs(5 * 24 * 3600),
-            purge_interval: Duration::from_secs(600),
+            purge_retention: Duration::ZERO,
+            purge_interval: Duration::ZERO,
             sync_triggers_minute: 0,
             schema_version: None,
         }
     }
-
-    /// The values in force, with the node's own `sym_parameter`.
-    ///
-    /// # Errors
-    /// [`DbError`] as the database says.
-    pub async fn read(_sql: &mut dyn Sql, _tables: &Tables, engine: &Engine) -> Result<Self, DbError> {
-        Ok(Self::of(engine))
-    }
 }
+
+/// The rows of `sym_parameter` that are for the engine's node, those with unknown names too, in the order of the key.
+///
+/// # Errors
+/// [`DbError`] as the database says.
+pub async fn rows_for(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    engine: &Engine,
+) -> Result<Vec<ParameterRow>, DbError> {
+    let query = format!(
+        "select external_id, node_group_id, param_key, param_value from {} \
+         where external_id in (?, 'ALL') order by param_key, external_id, node_group_id",
+        tables.name("parameter")
+    );
+    let mut rows = Vec::new();
+    for row in sql.query(&query, &[engine.external_id.as_str().into()]).await? {
+        let row = ParameterRow {
+            external_id: row.text(0)?,
+            group: row.text(1)?,
+            name: row.text(2)?,
+            value: row.text(3)?,
+        };
+        // MySQL finds other spellings of the external id as well.
+        if row.origin(engine).is_some() {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests;
