@@ -1,1 +1,61 @@
 //! Each column of the configuration tables by its effect in the databases, on each dialect.
+//!
+//! A claim is a function: what it wants to be there, then what it does, then what the databases have to say. All
+//! claims of a theme share one running deployment ([`deployment`]), with tables, triggers and channels of their own, and
+//! run beside each other; that a row does not arrive is shown by a later one of its lane that does. `deploy/docs/tables.md`
+//! names the claim of each column.
+
+mod claims;
+mod deployment;
+mod given;
+mod initial_load;
+mod router;
+mod trigger;
+mod trigger_names;
+
+use claims::{claims, hold};
+use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+
+async fn triggers(kind: DatabaseKind) {
+    hold(
+        kind,
+        claims![
+            trigger::channel_id,
+            trigger::excluded_column_names,
+            trigger::sync_on_events,
+            trigger::sync_on_conditions,
+            trigger::source_schema_name,
+            trigger::target_schema_and_table_name,
+            trigger::node_select,
+            trigger::sync_column_level,
+            trigger::sync_on_incoming_batch,
+            trigger_names::names_for_triggers,
+            trigger_names::groups_of_a_trigger,
+            initial_load::initial_load_select,
+            initial_load::initial_load_select_of_a_trigger_router,
+            initial_load::initial_load_order,
+            router::router_types,
+            router::sync_on_events_of_a_router,
+            router::target_of_a_router,
+            router::groups_of_a_router,
+            router::enabled_of_a_trigger_router,
+            router::ping_back_enabled,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn triggers_do_what_their_columns_say_on_postgres() {
+    triggers(Postgres).await;
+}
+
+#[tokio::test]
+async fn triggers_do_what_their_columns_say_on_mariadb() {
+    triggers(Mysql).await;
+}
+
+#[tokio::test]
+async fn triggers_do_what_their_columns_say_on_sqlite() {
+    triggers(Sqlite).await;
+}

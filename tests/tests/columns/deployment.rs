@@ -1,0 +1,142 @@
+//! A hub and two sites, shared by many claims.
+
+use super::given::Wanted;
+use std::fmt::Debug;
+use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+use symstream_tests::database::TestDatabase;
+use symstream_tests::eventually::eventually;
+use symstream_tests::network::{Network, PATIENCE, Site};
+use symstream_tests::pair::loaded;
+
+/// The sites' group.
+pub const SITE: &str = "site";
+/// The sites' node ids, which are not their external ids `near` and `far`.
+pub const NEAR: &str = "n-near";
+/// The same of the other.
+pub const FAR: &str = "n-far";
+
+/// Groups, linked in every direction that claims use. The nodes of `depot` and `island` are registered and never run:
+/// what is for them can be seen at the hub.
+const GROUPS: &str = "
+    delete from sym_node_group where node_group_id = 'hub';
+    insert into sym_node_group (node_group_id, description) values ('hub', 'where claims write');
+    insert into sym_node_group (node_group_id, description) values ('site', 'where claims look');
+    insert into sym_node_group (node_group_id, description) values ('depot', 'of a node that never runs');
+    insert into sym_node_group (node_group_id, description) values ('island', 'that no link leads to');
+    insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('hub', 'site');
+    insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('site', 'hub');
+    insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('hub', 'depot');
+    insert into sym_node (node_id, node_group_id, external_id) values ('n-near', 'site', 'near');
+    insert into sym_node (node_id, node_group_id, external_id) values ('n-far', 'site', 'far');
+    insert into sym_node (node_id, node_group_id, external_id, sync_enabled) values ('n-depot', 'depot', 'depot', 1);
+    insert into sym_node (node_id, node_group_id, external_id, sync_enabled) values ('n-island', 'island', 'island', 1);
+    insert into sym_node_security (node_id, password, registration_time) values ('n-depot', 'x', current_timestamp);
+    insert into sym_node_security (node_id, password, registration_time) values ('n-island', 'x', current_timestamp);
+    insert into sym_channel (channel_id) values ('main');
+";
+
+/// A running hub, which is the registration server, and two running sites that were loaded from it.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Servers and engines.
+    pub network: Network,
+    /// Where changes are made; of the dialect that the claims are about.
+    pub hub: Site,
+    /// A site of the next dialect.
+    pub near: Site,
+    /// A site on SQLite.
+    pub far: Site,
+}
+
+impl Deployment {
+    /// Starts all of it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start(kind: DatabaseKind, wanted: &Wanted) -> Self {
+        let mut network = Network::start().await;
+        let mut hub = network.server("hub", "hub", kind).await;
+        let mut near = network.node(&hub, SITE, "near", next(kind)).await;
+        let mut far = network.node(&hub, SITE, "far", Sqlite).await;
+        for database in [&hub.database, &near.database] {
+            if database.kind() != Sqlite {
+                database
+                    .run(&format!("create schema {}", other_schema(database.kind())))
+                    .await;
+            }
+        }
+        for (site, statements) in [
+            (&hub, &wanted.at_hub),
+            (&near, &wanted.at_sites),
+            (&near, &wanted.at_near),
+            (&far, &wanted.at_sites),
+        ] {
+            for statement in statements {
+                site.database.run(statement).await;
+            }
+        }
+        let rows = wanted.configuration.join(";\n");
+        network.configure(&hub, &format!("{GROUPS}{rows}")).await;
+        for (site, node) in [(&near, NEAR), (&far, FAR)] {
+            network.admit(&hub, site).await;
+            network.symadmin(&hub, &["reload-node", node]).await.ok();
+        }
+        for site in [&mut hub, &mut near, &mut far] {
+            network.run(site);
+        }
+        for node in [NEAR, FAR] {
+            loaded(&hub, node).await;
+        }
+        Self {
+            network,
+            hub,
+            near,
+            far,
+        }
+    }
+
+    /// Runs statements at the hub, each in a transaction of its own.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn write(&self, sql: &str) {
+        self.hub.database.run(sql).await;
+    }
+}
+
+/// The near site's dialect: each dialect is the source once and the target once.
+pub fn next(kind: DatabaseKind) -> DatabaseKind {
+    match kind {
+        Postgres => Mysql,
+        Mysql => Sqlite,
+        Sqlite => Postgres,
+    }
+}
+
+/// A schema that is not the default one: a schema, a database, or the only one that there is.
+pub fn other_schema(kind: DatabaseKind) -> &'static str {
+    match kind {
+        Postgres | Mysql => "other_place",
+        Sqlite => "main",
+    }
+}
+
+/// Waits until a query gives these rows.
+///
+/// # Panics
+/// With the rows that it gave last, when it takes too long.
+pub async fn becomes<R>(database: &TestDatabase, sql: &str, expected: R)
+where
+    R: Debug,
+    Vec<Vec<String>>: PartialEq<R>,
+{
+    eventually(PATIENCE, format!("{expected:?} by {sql}"), || async {
+        let rows = database.try_rows(sql).await.map_err(|err| err.to_string())?;
+        if rows == expected {
+            Ok(())
+        } else {
+            Err(format!("{rows:?} in {}", database.kind()))
+        }
+    })
+    .await;
+}
