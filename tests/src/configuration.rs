@@ -31,6 +31,13 @@ impl Configuration {
         self
     }
 
+    /// The tables that are captured in `group`.
+    pub fn tables_of(&self, group: &str) -> Vec<&str> {
+        let sends = self.links.iter().any(|(from, _)| from == group);
+        let tables = self.tables.iter().map(|(table, _)| table.as_str());
+        tables.filter(|_| sends).collect()
+    }
+
     /// Further statements.
     #[must_use]
     pub fn and(mut self, sql: &str) -> Self {

@@ -17,5 +17,6 @@ pub mod network;
 pub mod pair;
 pub mod port;
 pub mod process;
+pub mod ring;
 pub mod server;
 pub mod writer;
