@@ -1,6 +1,6 @@
 //! Loading one batch: its rows, its record and the lane's position in one transaction.
 
-use crate::apply::{Applier, ApplyError};
+use crate::apply::{Applier, ApplyError, Origin};
 use crate::dialect::{self, Dialect};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
@@ -148,9 +148,8 @@ impl BatchLoader {
         content: &Content<'_>,
         measured: &mut Measured,
     ) -> Result<BatchResult, Ended> {
-        let on = self.dialect.origin_on(&self.tables, &batch.source);
-        tx.execute(&on.sql, &on.params).await?;
-        let mut applier = Applier::new(self.dialect, &mut self.targets);
+        let origin = Origin::new(self.dialect, &self.tables, &batch.source);
+        let mut applier = Applier::new(self.dialect, &mut self.targets, origin);
         let applied = match content {
             Content::Message(part, sent_ms) => {
                 measured.sent_ms = *sent_ms;
@@ -161,9 +160,7 @@ impl BatchLoader {
         measured.change_count = applier.written();
         measured.converting_ms = i64::try_from(applier.converting().as_millis()).unwrap_or(i64::MAX);
         applied?;
-        if let Some(off) = self.dialect.origin_off(&self.tables) {
-            tx.execute(&off.sql, &off.params).await?;
-        }
+        applier.finish(tx).await?;
         let result = measured.result(batch, &self.hostname, BatchStatus::Ok, None);
         self.ledger.record(tx, &batch.source, &result).await?;
         let advanced = self

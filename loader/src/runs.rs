@@ -5,7 +5,8 @@ use std::ops::Range;
 use symstream_shared::cell::Cell;
 use symstream_shared::wire::{Change, Operation, Rows, TableInfo};
 
-/// Changes that follow each other, of one table, one operation and one set of columns.
+/// Changes that follow each other, of one table, one operation, one set of columns and one path: the target's triggers
+/// are told where all rows of a statement come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Which changes.
@@ -56,6 +57,7 @@ pub(crate) fn runs(rows: &Rows) -> Result<Vec<Run>, (usize, MalformedChange)> {
             && run.table == table
             && run.operation == change.operation
             && run.update == update
+            && rows.changes[run.changes.start].path == change.path
             && key.as_ref().is_none_or(|key| !keys.contains(key))
         {
             run.changes.end = index + 1;

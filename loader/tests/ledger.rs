@@ -2,7 +2,7 @@
 
 use crate::node::{CREATE_ITEM, KINDS, Node, insert, item, part, rows};
 use symstream_loader::{Content, LoadError};
-use symstream_shared::db::{DatabaseKind, Param, Sql};
+use symstream_shared::db::{Param, Sql};
 use symstream_shared::wire::{LanePart, Message};
 
 async fn spool(node: &Node, part: &LanePart, number: u32, body: Vec<u8>) {
@@ -100,50 +100,5 @@ async fn the_parts_of_a_batch_are_one_transaction_and_none_may_be_missing() {
             ["1|a", "2|b", "3|c"]
         );
         assert_eq!(node.db.number("select count(*) from sym_incoming_spool").await, 0);
-    }
-}
-
-#[tokio::test]
-async fn triggers_know_whose_rows_are_loaded_and_nobody_else_does() {
-    for kind in KINDS {
-        let mut node = Node::start(kind).await;
-        node.db.run(CREATE_ITEM).await;
-        let (before, origin, after) = match kind {
-            DatabaseKind::Postgres => (
-                "create function seen() returns trigger language plpgsql as $$ begin insert into seen values (",
-                "nullif(current_setting('symstream.source_node', true), '')",
-                "); return null; end $$; \
-                 create trigger seen after insert on item for each row execute function seen()",
-            ),
-            DatabaseKind::Mysql => (
-                "create trigger seen after insert on item for each row insert into seen values (",
-                "@symstream_source_node",
-                ")",
-            ),
-            DatabaseKind::Sqlite => (
-                "create trigger seen after insert on item begin insert into seen values (",
-                "(select state_value from sym_state where state_key = 'loading')",
-                "); end",
-            ),
-        };
-        node.db.run("create table seen (origin varchar(50))").await;
-        node.db.run(&format!("{before}{origin}{after}")).await;
-
-        node.load(rows(item(), vec![insert(&["1", "a"])]))
-            .await
-            .expect("applied");
-        assert!(
-            node.load(rows(item(), vec![insert(&["2", "b"]), insert(&["3", "∅"])]))
-                .await
-                .is_err()
-        );
-        // The loader's connection is the pool's only one, so this is its next user.
-        node.db.run("insert into item values (4, 'd')").await;
-
-        assert_eq!(
-            node.rows("select origin from seen").await,
-            ["cloud", "∅"],
-            "{kind}"
-        );
     }
 }

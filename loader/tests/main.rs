@@ -3,5 +3,6 @@
 mod agent;
 mod ledger;
 mod node;
+mod origin;
 mod rows;
 mod values;

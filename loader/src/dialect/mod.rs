@@ -12,7 +12,6 @@ use crate::values::Unfit;
 use symstream_shared::catalog::TableDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DatabaseKind, Param};
-use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
 
 /// One SQL statement, ready to run.
@@ -81,8 +80,9 @@ pub(crate) trait Dialect: Send + Sync {
     /// Has a row when the table's constraints say themselves what becomes of a row that violates them.
     fn conflict_clauses(&self, table: &TableDef) -> Option<Statement>;
 
-    /// Tells the triggers, inside the transaction, that what follows comes from `source`.
-    fn origin_on(&self, tables: &Tables, source: &NodeId) -> Statement;
+    /// Tells the triggers, inside the transaction, that what follows comes from `origin`: CSV of
+    /// node ids.
+    fn origin_on(&self, tables: &Tables, origin: &str) -> Statement;
 
     /// Takes that back before the transaction ends; `None` where it ends by itself.
     fn origin_off(&self, tables: &Tables) -> Option<Statement>;

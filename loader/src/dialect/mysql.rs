@@ -7,7 +7,6 @@ use crate::values::{self, Unfit};
 use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::cell::Cell;
 use symstream_shared::db::Param;
-use symstream_shared::id::NodeId;
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
 
@@ -137,10 +136,10 @@ impl Dialect for Mysql {
         None
     }
 
-    fn origin_on(&self, _tables: &Tables, source: &NodeId) -> Statement {
+    fn origin_on(&self, _tables: &Tables, origin: &str) -> Statement {
         Statement {
             sql: "set @symstream_source_node = ?".to_owned(),
-            params: vec![source.as_str().into()],
+            params: vec![origin.into()],
         }
     }
 

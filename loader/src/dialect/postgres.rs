@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DatabaseKind, Param};
-use symstream_shared::id::NodeId;
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
 
@@ -155,10 +154,10 @@ impl Dialect for Postgres {
         None
     }
 
-    fn origin_on(&self, _tables: &Tables, source: &NodeId) -> Statement {
+    fn origin_on(&self, _tables: &Tables, origin: &str) -> Statement {
         Statement {
             sql: "select set_config('symstream.source_node', ?, true)".to_owned(),
-            params: vec![source.as_str().into()],
+            params: vec![origin.into()],
         }
     }
 

@@ -7,7 +7,6 @@ use crate::values::{self, Number, Unfit};
 use symstream_shared::catalog::TableDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DatabaseKind, Param};
-use symstream_shared::id::NodeId;
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
 
@@ -128,7 +127,7 @@ impl Dialect for Sqlite {
         })
     }
 
-    fn origin_on(&self, tables: &Tables, source: &NodeId) -> Statement {
+    fn origin_on(&self, tables: &Tables, origin: &str) -> Statement {
         // A row, because triggers see neither temporary tables nor session variables; nobody else sees it
         // before the transaction that takes it back has ended.
         Statement {
@@ -137,7 +136,7 @@ impl Dialect for Sqlite {
                  on conflict (state_key) do update set state_value = excluded.state_value",
                 tables.name("state")
             ),
-            params: vec![source.as_str().into()],
+            params: vec![origin.into()],
         }
     }
 

@@ -5,8 +5,14 @@
 //! insert has to become an update or the other way round. Whatever happens, one change writes its row once, so
 //! that the target's own triggers fire once.
 
+mod origin;
+mod row;
+pub(crate) mod savepoint;
+
+pub(crate) use origin::Origin;
+
 use crate::dialect::{Dialect, KeyedRow, Statement};
-use crate::runs::{MalformedChange, Run, UpdateShape, runs};
+use crate::runs::{MalformedChange, Run, runs};
 use crate::target::{Target, TargetCache, TargetError};
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -14,10 +20,6 @@ use symstream_shared::cell::Cell;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::{Change, Operation, Rows};
-
-const SAVEPOINT: &str = "savepoint symstream_run";
-const ROLLBACK: &str = "rollback to savepoint symstream_run";
-const RELEASE: &str = "release savepoint symstream_run";
 
 /// Why a change could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,7 @@ impl From<DbError> for RowError {
 pub(crate) struct Applier<'a> {
     dialect: &'static dyn Dialect,
     cache: &'a mut TargetCache,
+    origin: Origin<'a>,
     /// How many changes were written before the part in hand.
     written: i64,
     /// Time spent on fitting values.
@@ -65,10 +68,11 @@ pub(crate) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    pub(crate) fn new(dialect: &'static dyn Dialect, cache: &'a mut TargetCache) -> Self {
+    pub(crate) fn new(dialect: &'static dyn Dialect, cache: &'a mut TargetCache, origin: Origin<'a>) -> Self {
         Self {
             dialect,
             cache,
+            origin,
             written: 0,
             converting: Duration::ZERO,
         }
@@ -105,10 +109,22 @@ impl<'a> Applier<'a> {
                     };
                     self.error(rows, first, err, None)
                 })?;
+            self.origin
+                .set(sql, &rows.changes[first].path)
+                .await
+                .map_err(|err| self.error(rows, first, RowError::Database(err), Some(&target)))?;
             self.apply_run(sql, rows, &target, &run).await?;
         }
         self.written += i64::try_from(rows.changes.len()).unwrap_or(i64::MAX);
         Ok(())
+    }
+
+    /// Ends the changes of this batch: what follows in its transaction has no origin.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn finish(&mut self, sql: &mut dyn Sql) -> Result<(), DbError> {
+        self.origin.clear(sql).await
     }
 
     async fn apply_run(
@@ -196,14 +212,14 @@ impl<'a> Applier<'a> {
         statement: &Statement,
         counts: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<bool, DbError> {
-        let savepoint = self.dialect.writing().failure_ends_transaction;
-        if savepoint {
-            sql.execute(SAVEPOINT, &[]).await?;
+        let guarded = self.dialect.writing().failure_ends_transaction;
+        if guarded {
+            savepoint::set(sql).await?;
         }
         let failure = match sql.execute(&statement.sql, &statement.params).await {
             Ok(count) if counts(count) => {
-                if savepoint {
-                    sql.execute(RELEASE, &[]).await?;
+                if guarded {
+                    savepoint::release(sql).await?;
                 }
                 return Ok(true);
             }
@@ -211,8 +227,8 @@ impl<'a> Applier<'a> {
             Err(err) if err.disposition == Disposition::Retry => return Err(err),
             Err(err) => Some(err),
         };
-        if savepoint {
-            take_back(sql, failure.as_ref()).await?;
+        if guarded {
+            savepoint::take_back(sql, failure.as_ref()).await?;
         }
         Ok(false)
     }
@@ -231,7 +247,7 @@ impl<'a> Applier<'a> {
         let set = run
             .update
             .as_ref()
-            .map_or_else(Vec::new, |shape| settable(target, shape, changes));
+            .map_or_else(Vec::new, |shape| row::settable(target, shape, changes));
         let mut inserts = Vec::new();
         let mut updates = Vec::new();
         let mut deletes = Vec::new();
@@ -262,144 +278,6 @@ impl<'a> Applier<'a> {
                 .all(no_null)
                 .then(|| self.dialect.delete(target, &deletes)),
         })
-    }
-
-    /// Writes one change. `likely` says that its row may well be there although it is an insert.
-    async fn apply_one(
-        &mut self,
-        sql: &mut dyn Sql,
-        target: &Target,
-        update: Option<&UpdateShape>,
-        change: &Change,
-        likely: bool,
-    ) -> Result<(), RowError> {
-        match change.operation {
-            Operation::Insert => self.insert_row(sql, target, new_row(change), likely).await,
-            Operation::Update => {
-                let set = update.map_or_else(Vec::new, |shape| {
-                    settable(target, shape, std::slice::from_ref(change))
-                });
-                if self
-                    .update_row(sql, target, &set, new_row(change), key_row(change))
-                    .await?
-                {
-                    return Ok(());
-                }
-                self.insert_row(sql, target, new_row(change), false).await
-            }
-            Operation::Delete => {
-                let key = self.timed_params(target, key_row(change), &target.key)?;
-                let statement = self.dialect.delete(target, std::slice::from_ref(&key));
-                if sql.execute(&statement.sql, &statement.params).await? == 0
-                    && let Some(question) = self.dialect.alike(target, &key)
-                    && sql.query_opt(&question.sql, &question.params).await?.is_some()
-                {
-                    return Err(RowError::Value(
-                        "the row to delete is not here, but one whose key differs in case or blanks only"
-                            .into(),
-                    ));
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Returns whether the row was there.
-    async fn update_row(
-        &mut self,
-        sql: &mut dyn Sql,
-        target: &Target,
-        set: &[usize],
-        new: &[Cell],
-        key: &[Cell],
-    ) -> Result<bool, RowError> {
-        let key = self.timed_params(target, key, &target.key)?;
-        if set.is_empty() {
-            return Ok(self.exists(sql, target, &key).await?);
-        }
-        let values = self.timed_params(target, new, set)?;
-        let statement = self.dialect.update(target, set, &[KeyedRow { values, key }]);
-        Ok(sql.execute(&statement.sql, &statement.params).await? > 0)
-    }
-
-    /// Makes the row with this key the same as `new`. Returns whether it was there.
-    async fn overwrite_row(
-        &mut self,
-        sql: &mut dyn Sql,
-        target: &Target,
-        new: &[Cell],
-    ) -> Result<bool, RowError> {
-        let others = target.writable().filter(|(index, _)| !target.key.contains(index));
-        let (identities, others): (Vec<_>, Vec<_>) =
-            others.partition(|(_, column)| column.def.identity_always);
-        let others: Vec<usize> = others.into_iter().map(|(index, _)| index).collect();
-        if !self.update_row(sql, target, &others, new, new).await? {
-            return Ok(false);
-        }
-        // An identity that is always generated can be compared, but not set.
-        for (index, column) in identities {
-            let mut with = target.clone();
-            with.key.push(index);
-            let key = self.timed_params(&with, new, &with.key)?;
-            if !self.exists(sql, &with, &key).await? {
-                return Err(RowError::Value(format!(
-                    "column {} is generated always as identity and has another value here",
-                    column.def.name
-                )));
-            }
-        }
-        Ok(true)
-    }
-
-    async fn insert_row(
-        &mut self,
-        sql: &mut dyn Sql,
-        target: &Target,
-        new: &[Cell],
-        likely: bool,
-    ) -> Result<(), RowError> {
-        let writable: Vec<usize> = target.writable().map(|(index, _)| index).collect();
-        // Rows without a key may be there twice.
-        let keyed = !target.whole_row;
-        if keyed && likely && self.overwrite_row(sql, target, new).await? {
-            return Ok(());
-        }
-        let values = self.timed_params(target, new, &writable)?;
-        let statement = self.dialect.insert(target, &writable, &[values]);
-        let savepoint = keyed && self.dialect.writing().failure_ends_transaction;
-        if savepoint {
-            sql.execute(SAVEPOINT, &[]).await?;
-        }
-        match sql.execute(&statement.sql, &statement.params).await {
-            Ok(_) => {
-                if savepoint {
-                    sql.execute(RELEASE, &[]).await?;
-                }
-                Ok(())
-            }
-            Err(err) if keyed && err.is_unique_violation(sql.kind()) => {
-                if savepoint {
-                    take_back(sql, Some(&err)).await?;
-                }
-                if self.overwrite_row(sql, target, new).await? {
-                    return Ok(());
-                }
-                // A trigger of the target may have kept the row from being updated. If the row is not there,
-                // another unique key was violated, by a row that is none of this change's business.
-                let key = self.timed_params(target, new, &target.key)?;
-                if self.exists(sql, target, &key).await? {
-                    Ok(())
-                } else {
-                    Err(err.into())
-                }
-            }
-            Err(err) => Err(err.into()),
-        }
-    }
-
-    async fn exists(&self, sql: &mut dyn Sql, target: &Target, key: &[Param]) -> Result<bool, DbError> {
-        let statement = self.dialect.exists(target, key);
-        Ok(sql.query_opt(&statement.sql, &statement.params).await?.is_some())
     }
 
     fn timed_params(
@@ -449,39 +327,6 @@ impl<'a> Applier<'a> {
             database,
         }
     }
-}
-
-/// Takes back what was done since the savepoint, after `failure`.
-///
-/// # Errors
-/// `failure` when the savepoint is gone: the statement has rolled the whole transaction back, and whatever was
-/// written behind it would be committed by itself.
-async fn take_back(sql: &mut dyn Sql, failure: Option<&DbError>) -> Result<(), DbError> {
-    match (sql.execute(ROLLBACK, &[]).await, failure) {
-        (Err(err), Some(failure)) if err.disposition != Disposition::Retry => return Err(failure.clone()),
-        (result, _) => result?,
-    };
-    sql.execute(RELEASE, &[]).await.map(drop)
-}
-
-/// The columns that updates of this shape can set. An identity that is always generated is left out where no
-/// update changes it; a change of it is the database's to refuse.
-fn settable(target: &Target, shape: &UpdateShape, changes: &[Change]) -> Vec<usize> {
-    let changed = |index: usize| {
-        changes.iter().any(|change| match (&change.old, &change.new) {
-            (Some(old), Some(new)) => old[index] != new[index],
-            _ => true,
-        })
-    };
-    shape
-        .set
-        .iter()
-        .copied()
-        .filter(|&index| {
-            let def = &target.columns[index].def;
-            !def.generated && (!def.identity_always || changed(index))
-        })
-        .collect()
 }
 
 /// The row after the change; empty where [`runs`] would have refused it.
