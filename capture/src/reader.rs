@@ -90,7 +90,8 @@ impl Reader {
             self.sizes = batch_store::batch_sizes(&mut tx, tables).await?;
             self.sizes_read = Some(Instant::now());
         }
-        let mut cutter = Cutter::new(self.sizes.clone());
+        let rows_max = self.source.parameters.borrow().capture_transaction_max_rows;
+        let mut cutter = Cutter::new(self.sizes.clone(), rows_max);
         let after = self
             .changes
             .read(&mut tx, before.as_deref(), &mut |row| cutter.push(row))
@@ -101,9 +102,9 @@ impl Reader {
             self.changes.stored(before.as_deref())?;
             return Ok(false);
         };
-        if !cuts.is_empty() {
+        if !cuts.batches.is_empty() {
             let version = state::number(&mut tx, tables, state::CONFIG_VERSION).await?;
-            batch_store::store(&mut tx, tables, &cuts, version, now_ms()).await?;
+            batch_store::store(&mut tx, tables, &cuts.batches, version, now_ms()).await?;
         }
         state::replace(
             &mut tx,
@@ -115,10 +116,16 @@ impl Reader {
         .await?;
         tx.commit().await?;
         self.changes.stored(Some(&after))?;
-        for cut in &cuts {
+        for cut in &cuts.batches {
             tracing::debug!(channel = %cut.channel, row_count = cut.count, "batch cut");
         }
-        Ok(!cuts.is_empty())
+        for (channel, row_count) in &cuts.large_transactions {
+            tracing::warn!(
+                node_id = %self.source.node, %channel, row_count, rows_max,
+                "transaction has more rows than capture.transaction.max.rows: its targets apply it in several"
+            );
+        }
+        Ok(!cuts.batches.is_empty())
     }
 }
 

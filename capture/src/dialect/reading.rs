@@ -55,17 +55,22 @@ pub(crate) fn change_reader(
     }
 }
 
-/// A row of a reading.
+/// Whether a row of `sym_data` is a request rather than a change, as 1 or 0.
+pub(super) const IS_REQUEST: &str = "case when event_type in ('R', 'S') then 1 else 0 end";
+
+/// A row of a reading; `is_request` as [`IS_REQUEST`] gave it.
 pub(super) fn captured_id(
     data_id: i64,
     channel: String,
     transaction_last: i64,
+    is_request: i64,
 ) -> Result<CapturedId, DbError> {
     let channel = ChannelId::new(channel).map_err(|err| DbError::unexpected(err.to_string()))?;
     Ok(CapturedId {
         data_id,
         channel,
         transaction_last,
+        is_request: is_request != 0,
     })
 }
 

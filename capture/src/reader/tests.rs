@@ -224,6 +224,52 @@ async fn sqlite_cuts_nothing_that_was_captured_while_the_agent_was_there() {
     assert_eq!(f.read().await, ["10-14"]);
 }
 
+async fn requests_stand_alone(kind: DatabaseKind) {
+    let mut f = Fixture::start(kind).await;
+    f.read().await;
+    let request = "insert into sym_data (table_name, event_type, trigger_hist_id, channel_id, row_data, pk_data) \
+                   values ('', 'S', 0, 'main', 'select 1', '001')";
+    // GIVEN a request between two transactions, and one among the rows of a third
+    f.commit(1).await; // 1
+    f.node.db.run(request).await; // 2
+    f.commit(1).await; // 3
+    let mut tx = f.begin().await;
+    f.write(&mut tx, 1).await; // 4
+    tx.execute(request, &[]).await.expect("requested"); // 5
+    f.write(&mut tx, 2).await; // 6, 7
+    tx.commit().await.expect("commit");
+    let batches = f.read().await;
+    assert_eq!(batches, ["1", "2", "3-4", "5", "6-7"], "{kind}");
+}
+
+#[tokio::test]
+async fn a_request_is_a_batch_of_its_own_in_its_place() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        requests_stand_alone(kind).await;
+    }
+}
+
+async fn large_is_cut(kind: DatabaseKind) {
+    let mut f = Fixture::start(kind).await;
+    f.read().await;
+    f.commit(10).await;
+    assert_eq!(f.read().await, ["1-10"], "{kind}");
+    f.node.parameters.send_modify(|parameters| {
+        Arc::make_mut(parameters).capture_transaction_max_rows = Some(4);
+    });
+    f.commit(10).await;
+    assert_eq!(f.read().await, ["11-14", "15-18", "19-20"], "{kind}");
+    f.commit(4).await;
+    assert_eq!(f.read().await, ["21-24"], "{kind}");
+}
+
+#[tokio::test]
+async fn only_the_parameter_cuts_a_large_transaction() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        large_is_cut(kind).await;
+    }
+}
+
 async fn is_woken(kind: DatabaseKind) {
     let mut f = Fixture::start(kind).await;
     tokio::time::timeout(PATIENCE, f.reader.changes.wait())

@@ -7,7 +7,7 @@
 use super::gaps::{Position, Walk};
 use super::settling::Settling;
 use crate::cutter::CapturedId;
-use crate::dialect::reading::{ChangeReader, IdlePoll, captured_id};
+use crate::dialect::reading::{ChangeReader, IS_REQUEST, IdlePoll, captured_id};
 use crate::parameters::ParameterReceiver;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
@@ -95,7 +95,7 @@ impl ChangeReader for Reader {
                     continue;
                 }
                 let statement = format!(
-                    "select data_id, channel_id, connection_id, transaction_id from {table} where {condition} \
+                    "select data_id, channel_id, connection_id, transaction_id, {IS_REQUEST} from {table} where {condition} \
                      order by data_id"
                 );
                 tx.query_each(&statement, params, &mut |row| {
@@ -103,7 +103,7 @@ impl ChangeReader for Reader {
                     walk.found(data_id);
                     let key = (row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
                     let transaction_last = transactions.get(&key).copied().unwrap_or(data_id);
-                    each(captured_id(data_id, key.0, transaction_last)?);
+                    each(captured_id(data_id, key.0, transaction_last, row.int(4)?)?);
                     Ok(())
                 })
                 .await?;

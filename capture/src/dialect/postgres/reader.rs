@@ -5,7 +5,7 @@
 //! late, and nobody waits for an open transaction.
 
 use crate::cutter::CapturedId;
-use crate::dialect::reading::{ChangeReader, captured_id};
+use crate::dialect::reading::{ChangeReader, IS_REQUEST, captured_id};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use symstream_shared::db::{Database, DbError, Listener, Param, Sql};
@@ -98,8 +98,8 @@ impl ChangeReader for Reader {
                 ),
             };
             let statement = format!(
-                "select data_id, channel_id, transaction_last from (\
-                   select data_id, channel_id, max(data_id) over (partition by channel_id, xact_id) as transaction_last \
+                "select data_id, channel_id, transaction_last, is_request from (\
+                   select data_id, channel_id, {IS_REQUEST} as is_request, max(data_id) over (partition by channel_id, xact_id) as transaction_last \
                    from {} where {condition}) as new \
                  order by transaction_last, data_id",
                 self.tables.name("data")
@@ -107,7 +107,7 @@ impl ChangeReader for Reader {
             let mut any = false;
             tx.query_each(&statement, &params, &mut |row| {
                 any = true;
-                each(captured_id(row.int(0)?, row.text(1)?, row.int(2)?)?);
+                each(captured_id(row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)?);
                 Ok(())
             })
             .await?;

@@ -5,7 +5,7 @@
 //! agent started ([`Backlog`]) may be cut anywhere.
 
 use crate::cutter::CapturedId;
-use crate::dialect::reading::{Backlog, ChangeReader, IdlePoll, captured_id};
+use crate::dialect::reading::{Backlog, ChangeReader, IS_REQUEST, IdlePoll, captured_id};
 use crate::parameters::ParameterReceiver;
 use futures_util::future::BoxFuture;
 use symstream_shared::db::{Database, DbError, DetachedConn, Sql};
@@ -100,13 +100,13 @@ impl ChangeReader for Reader {
                 "select data_id, channel_id, \
                  case when transaction_id is not null then max(data_id) over (partition by channel_id, transaction_id) \
                  when data_id <= ? then data_id \
-                 else max(data_id) over (partition by channel_id) end \
+                 else max(data_id) over (partition by channel_id) end, {IS_REQUEST} \
                  from {} where data_id > ? order by data_id",
                 self.tables.name("data")
             );
             let mut highest = last;
             tx.query_each(&statement, &[backlog.into(), last.into()], &mut |row| {
-                let row = captured_id(row.int(0)?, row.text(1)?, row.int(2)?)?;
+                let row = captured_id(row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)?;
                 highest = highest.max(row.data_id);
                 each(row);
                 Ok(())
