@@ -29,6 +29,8 @@ pub(crate) struct Asker<'a> {
     pub config: &'a Config,
     /// The source's group.
     pub group: &'a GroupId,
+    /// The one group whose rules are asked, where the batch is for a node of it.
+    pub target_group: Option<&'a GroupId>,
     /// The batch's lowest `data_id`: links that changed from there on count as they were. `None` in an initial
     /// load, which is about the present.
     pub since: Option<i64>,
@@ -52,7 +54,11 @@ impl Asker<'_> {
         let mut answers = BTreeMap::<RuleId, Answers>::new();
         for (index, table) in (0_u16..).zip(&rows.tables) {
             let rules = self.config.rules_of(&table.trigger_ids, self.group);
-            for rule in rules.iter().filter(|rule| rule.kind.asks_database()) {
+            let target_group = self.target_group;
+            let is_asked = |rule: &&Rule| {
+                rule.kind.asks_database() && target_group.is_none_or(|group| rule.target_group == *group)
+            };
+            for rule in rules.iter().filter(is_asked) {
                 let changes: Vec<(u32, &Change)> = (0_u32..)
                     .zip(&rows.changes)
                     .filter(|(_, change)| change.table == index && self.concerns(rule, change))

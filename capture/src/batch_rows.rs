@@ -22,6 +22,33 @@ pub(crate) struct CapturedChange {
     pub change: Change,
 }
 
+/// An `S` or `R` event as an operator's command wrote it.
+#[derive(Debug)]
+pub(crate) struct CapturedRequest {
+    /// `data_id`
+    pub data_id: i64,
+    /// `event_type`
+    pub event: String,
+    /// `table_name`
+    pub table: String,
+    /// `trigger_hist_id`
+    pub hist_id: i64,
+    /// `row_data`
+    pub row_data: Option<String>,
+    /// `pk_data`
+    pub pk_data: Option<String>,
+}
+
+/// What comes next in a batch.
+pub(crate) enum Piece {
+    /// Changes, at least one.
+    Changes(Vec<CapturedChange>),
+    /// The request that the batch is.
+    Request(CapturedRequest),
+    /// Nothing: that was all.
+    End,
+}
+
 /// The rows of one batch that are still to be read.
 pub(crate) struct BatchRows<'a> {
     tables: &'a Tables,
@@ -42,18 +69,14 @@ impl<'a> BatchRows<'a> {
         }
     }
 
-    /// The next changes, at most about a megabyte of them or one that is larger; none at the end.
+    /// The next changes, at most about a megabyte of them or one that is larger; or the batch's request.
     ///
     /// # Errors
     /// [`Error::Damaged`] when a row of the batch is missing, [`Error::Row`] when one can not be decoded.
-    pub(crate) async fn next(
-        &mut self,
-        sql: &mut dyn Sql,
-        history: &mut HistCache,
-    ) -> Result<Vec<CapturedChange>, Error> {
+    pub(crate) async fn next(&mut self, sql: &mut dyn Sql, history: &mut HistCache) -> Result<Piece, Error> {
         if self.sized.is_empty() {
             let Some(piece) = self.pieces.pop_front() else {
-                return Ok(Vec::new());
+                return Ok(Piece::End);
             };
             self.sized = self.sizes(sql, &piece).await?;
         }
@@ -93,11 +116,11 @@ impl<'a> BatchRows<'a> {
         sql: &mut dyn Sql,
         history: &mut HistCache,
         runs: &DataRuns,
-    ) -> Result<Vec<CapturedChange>, Error> {
+    ) -> Result<Piece, Error> {
         let (condition, params) = runs.condition("data_id");
         let statement = format!(
-            "select data_id, table_name, event_type, trigger_hist_id, row_data, old_data, source_node_id from {} \
-             where {condition}",
+            "select data_id, table_name, event_type, trigger_hist_id, row_data, old_data, source_node_id, \
+             case when event_type in ('R', 'S') then pk_data end from {} where {condition}",
             self.tables.name("data")
         );
         let mut rows = HashMap::new();
@@ -107,9 +130,21 @@ impl<'a> BatchRows<'a> {
         let mut changes = Vec::with_capacity(rows.len());
         for data_id in runs.ids() {
             let row = self.present(data_id, rows.remove(&data_id))?;
+            let event = row.opt_text(2)?.unwrap_or_default();
+            // The cutter gave it a batch of its own.
+            if matches!(event.as_str(), "R" | "S") {
+                return Ok(Piece::Request(CapturedRequest {
+                    data_id,
+                    event,
+                    table: row.text(1)?,
+                    hist_id: row.int(3)?,
+                    row_data: row.opt_text(4)?,
+                    pk_data: row.opt_text(7)?,
+                }));
+            }
             changes.push(self.change(sql, history, data_id, &row).await?);
         }
-        Ok(changes)
+        Ok(Piece::Changes(changes))
     }
 
     async fn change(

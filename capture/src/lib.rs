@@ -26,6 +26,7 @@ mod purge;
 mod reader;
 mod recorder;
 mod registration;
+mod request;
 mod source;
 mod spool;
 mod state;

@@ -11,6 +11,10 @@
 mod extract;
 mod order;
 mod plan;
+mod reload;
+mod rows;
+
+pub(crate) use reload::{Reload, ReloadError};
 
 use crate::error::Error;
 use crate::source::{ConfigReceiver, Source};

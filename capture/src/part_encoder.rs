@@ -10,7 +10,7 @@ use std::sync::Arc;
 use symstream_nats::BODY_BYTES_MAX;
 use symstream_shared::db::Sql;
 use symstream_shared::id::{ChannelId, GroupId, NodeId};
-use symstream_shared::wire::{Change, Message, Part, Rows, TableInfo};
+use symstream_shared::wire::{Change, Message, Part, Request, Rows, TableInfo};
 
 /// What the changes of one part may take in memory, but for a single change that takes more.
 const PART_BYTES_MAX: usize = 1024 * 1024;
@@ -28,6 +28,7 @@ pub(crate) struct BatchInfo {
     pub created_ms: i64,
     pub target: Option<NodeId>,
     pub load_complete: bool,
+    pub request: Option<Request>,
 }
 
 /// Collects one batch's changes into parts, encodes them and puts them into a [`Spool`].
@@ -111,7 +112,7 @@ impl PartEncoder {
             rows,
             answers,
             load_complete: info.load_complete,
-            request: None,
+            request: info.request,
         });
         let bodies = message.encode_within(BODY_BYTES_MAX)?;
         let last = bodies.len();

@@ -12,7 +12,7 @@
 //!    then published, one message in flight, fenced by the subject's last sequence.
 
 use crate::answers::Asker;
-use crate::batch_rows::BatchRows;
+use crate::batch_rows::{BatchRows, Piece};
 use crate::batch_store::{self, StoredBatch};
 use crate::decode::HistCache;
 use crate::error::Error;
@@ -227,31 +227,34 @@ impl Encoder<'_> {
             created_ms: batch.created_ms,
             target: None,
             load_complete: false,
+            request: None,
         };
         let mut tx = source.database.begin(TxKind::ReadOnly).await?;
         let mut rows = BatchRows::new(&source.tables, config, &batch.runs);
-        let mut encoder = PartEncoder::new(info);
+        let mut encoder = PartEncoder::new(info.clone());
         // The rows and the answers about them use the histories in turn, so each has its own.
         let mut asked = HistCache::new();
         let mut asker = Asker {
             tables: &source.tables,
             config,
             group: &source.engine.group,
+            target_group: None,
             since: batch.runs.lowest(),
             history: &mut asked,
         };
-        loop {
-            let changes = rows.next(&mut tx, &mut self.history).await?;
-            if changes.is_empty() {
-                break;
+        let spool = loop {
+            match rows.next(&mut tx, &mut self.history).await? {
+                Piece::Changes(changes) => {
+                    for captured in changes {
+                        encoder
+                            .push(&mut tx, &mut asker, &captured.layout.table, captured.change)
+                            .await?;
+                    }
+                }
+                Piece::Request(request) => break request.encode(source, config, info, &mut tx).await?,
+                Piece::End => break encoder.finish(&mut tx, &mut asker).await?,
             }
-            for captured in changes {
-                encoder
-                    .push(&mut tx, &mut asker, &captured.layout.table, captured.change)
-                    .await?;
-            }
-        }
-        let spool = encoder.finish(&mut tx, &mut asker).await?;
+        };
         tx.rollback().await?;
         Ok(spool)
     }

@@ -63,6 +63,7 @@ impl Fixture {
             tables: &self.node.source.tables,
             config: &config,
             group: &self.node.source.engine.group,
+            target_group: None,
             since,
             history: &mut self.history,
         };

@@ -1,6 +1,7 @@
 //! Extracting the rows of an initial load and publishing them.
 
 use super::plan::{self, LoadTable};
+use super::rows::{self, InsertTaker};
 use crate::answers::Asker;
 use crate::batch_store;
 use crate::decode::HistCache;
@@ -9,20 +10,15 @@ use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::publisher::publish;
 use crate::source::{Source, now_ms};
 use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
-use symstream_shared::db::{Param, Row, Tx, TxKind};
+use symstream_shared::db::{Param, Tx, TxKind};
 use symstream_shared::id::ChannelId;
 use symstream_shared::model::{Config, Node};
-use symstream_shared::wire::{Change, Operation};
-use tokio::sync::mpsc;
+use symstream_shared::wire::Change;
 
 /// Rows of one batch.
 const BATCH_ROWS_MAX: u64 = 10_000;
 /// About what one batch's rows take before compression; one row may be larger.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Text that is read ahead at once.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks that wait while a batch is published.
-const CHUNKS_AHEAD: usize = 2;
 
 /// Reads all tables that `node` gets in one snapshot, and publishes their rows as batches for it. Holds a batch in
 /// memory (or its temporary file) and some chunks of rows, never a table.
@@ -42,20 +38,14 @@ pub(super) async fn extract(source: &Source, bus: &Bus, config: &Config, node: &
             tables: &source.tables,
             config,
             group: &source.engine.group,
+            target_group: Some(&node.group),
             since: None,
             history: &mut asked,
         },
         batch: None,
     };
     for table in &tables {
-        let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
-        let reading = {
-            use symstream_shared::db::Sql;
-            snapshot.query_into(&table.select, &[], CHUNK_BYTES, chunks_tx)
-        };
-        let (read, taken) = tokio::join!(reading, load.take(table, chunks_rx));
-        taken?;
-        read?;
+        rows::read(&mut snapshot, table, 0, &mut load).await?;
     }
     load.close(true).await?;
     load.questions.rollback().await?;
@@ -80,46 +70,25 @@ struct OpenBatch {
     bytes: usize,
 }
 
-impl Load<'_> {
-    async fn take(&mut self, table: &LoadTable, mut chunks: mpsc::Receiver<Vec<Row>>) -> Result<(), Error> {
-        while let Some(chunk) = chunks.recv().await {
-            for row in chunk {
-                let name = || table.layout.table.source_table.clone();
-                let new = table.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
-                    data_id: 0,
-                    table: name(),
-                    source,
-                })?;
-                let change = Change {
-                    data_id: 0,
-                    table: 0,
-                    operation: Operation::Insert,
-                    new: Some(new),
-                    old: None,
-                    path: Vec::new(),
-                };
-                self.push(table, change).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn push(&mut self, table: &LoadTable, change: Change) -> Result<(), Error> {
+impl InsertTaker for Load<'_> {
+    async fn take(&mut self, table: &LoadTable, insert: Change) -> Result<(), Error> {
         let mut batch = match self.batch.take() {
             Some(batch) => batch,
             None => self.open().await?,
         };
         batch.rows += 1;
-        batch.bytes += change.size();
+        batch.bytes += insert.size();
         batch
             .encoder
-            .push(&mut self.questions, &mut self.asker, &table.layout.table, change)
+            .push(&mut self.questions, &mut self.asker, &table.layout.table, insert)
             .await?;
         let is_full = batch.rows >= BATCH_ROWS_MAX || batch.bytes >= BATCH_BYTES_MAX;
         self.batch = Some(batch);
         if is_full { self.close(false).await } else { Ok(()) }
     }
+}
 
+impl Load<'_> {
     /// A new batch: its number and its row in `sym_capture_batch` are durable before anything of it is published.
     async fn open(&self) -> Result<OpenBatch, Error> {
         let tables = &self.source.tables;
@@ -145,6 +114,7 @@ impl Load<'_> {
             created_ms,
             target: Some(self.node.node_id.clone()),
             load_complete: false,
+            request: None,
         };
         Ok(OpenBatch {
             batch_id,

@@ -27,19 +27,29 @@ pub(super) async fn tables(
     node: &Node,
     history: &mut HistCache,
 ) -> Result<Vec<LoadTable>, Error> {
+    let group = &source.engine.group;
+    let is_for_node = |rule: &Rule| rule.target_group == node.group;
     let mut tables = Vec::new();
     let mut names = Vec::new();
-    for trigger in config.triggers_at(&source.engine.group) {
-        let rules: Vec<Rule> = config
-            .rules_for(&trigger.trigger_id, &source.engine.group)
-            .into_iter()
-            .filter(|rule| rule.target_group == node.group)
-            .collect();
-        let Some(load_order) = rules.iter().map(|rule| rule.initial_load_order).min() else {
+    let mut planned = HashSet::new();
+    for trigger in config.triggers_at(group) {
+        if !config
+            .rules_for(&trigger.trigger_id, group)
+            .iter()
+            .any(is_for_node)
+        {
             continue;
-        };
-        let (name, table) = table(sql, source, config, node, trigger, &rules, history).await?;
-        names.push((name, load_order));
+        }
+        let layout = layout(sql, source, config, trigger, history).await?;
+        // Triggers that share their captured rows share a load, too: it is for the rules of all of them.
+        if !planned.insert(layout.table.trigger_ids.clone()) {
+            continue;
+        }
+        let mut rules = config.rules_of(&layout.table.trigger_ids, group);
+        rules.retain(is_for_node);
+        let load_order = rules.iter().map(|rule| rule.initial_load_order).min();
+        let (name, table) = table(sql, trigger, layout, conditions(&rules, node, None)).await?;
+        names.push((name, load_order.unwrap_or(trigger.initial_load_order)));
         tables.push(Some(table));
     }
     let references = references(sql).await?;
@@ -49,18 +59,35 @@ pub(super) async fn tables(
         .collect())
 }
 
-async fn table(
+/// The table of one trigger, or those of its rows for which `condition` holds too. `None` where `node` gets
+/// nothing of it.
+pub(super) async fn reload(
     sql: &mut dyn Sql,
     source: &Source,
     config: &Config,
     node: &Node,
     trigger: &Trigger,
-    rules: &[Rule],
+    condition: Option<&str>,
     history: &mut HistCache,
-) -> Result<(TableName, LoadTable), Error> {
-    let missing = || Error::NotCaptured {
-        table: trigger.source_table.clone(),
-    };
+) -> Result<Option<LoadTable>, Error> {
+    let layout = layout(sql, source, config, trigger, history).await?;
+    let mut rules = config.rules_of(&layout.table.trigger_ids, &source.engine.group);
+    rules.retain(|rule| rule.target_group == node.group);
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let (_, table) = table(sql, trigger, layout, conditions(&rules, node, condition)).await?;
+    Ok(Some(table))
+}
+
+/// How rows are laid out that the trigger captures now.
+async fn layout(
+    sql: &mut dyn Sql,
+    source: &Source,
+    config: &Config,
+    trigger: &Trigger,
+    history: &mut HistCache,
+) -> Result<Arc<Layout>, Error> {
     let statement = format!(
         "select max(trigger_hist_id) from {} where trigger_id = ? and inactive_time is null",
         source.tables.name("trigger_hist")
@@ -72,38 +99,65 @@ async fn table(
         .map(|row| row.opt_int(0))
         .transpose()?
         .flatten()
-        .ok_or_else(missing)?;
-    let layout = history.layout(sql, &source.tables, config, hist_id).await?;
+        .ok_or_else(|| not_captured(trigger))?;
+    Ok(history.layout(sql, &source.tables, config, hist_id).await?)
+}
+
+async fn table(
+    sql: &mut dyn Sql,
+    trigger: &Trigger,
+    layout: Arc<Layout>,
+    conditions: Vec<String>,
+) -> Result<(TableName, LoadTable), Error> {
     let table = catalog::read_table(sql, trigger.source_schema.as_deref(), &trigger.source_table)
         .await?
-        .ok_or_else(missing)?;
+        .ok_or_else(|| not_captured(trigger))?;
     // A table that was altered since has new triggers soon.
     let columns = layout
         .table
         .columns
         .iter()
         .map(|column| table.column(&column.name))
-        .collect::<Option<Vec<_>>>();
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| not_captured(trigger))?;
     let kind = sql.kind();
-    let select = format!(
-        "select {} from {} t{}",
-        selected_row(kind, "t", &columns.ok_or_else(missing)?),
+    let mut select = format!(
+        "select {} from {} t",
+        selected_row(kind, "t", &columns),
         kind.quote_table(table.schema.as_deref(), &table.name),
-        condition(rules, node)
-            .map(|condition| format!(" where {condition}"))
-            .unwrap_or_default()
     );
-    Ok((
-        TableName {
-            schema: table.schema,
-            name: table.name,
-        },
-        LoadTable { layout, select },
-    ))
+    if !conditions.is_empty() {
+        select.push_str(" where ");
+        select.push_str(&conditions.join(" and "));
+    }
+    let name = TableName {
+        schema: table.schema,
+        name: table.name,
+    };
+    Ok((name, LoadTable { layout, select }))
 }
 
-/// The rules' `initial_load_select`s: rows that any of them wants. What each rule lets through is the router's.
-fn condition(rules: &[Rule], node: &Node) -> Option<String> {
+fn not_captured(trigger: &Trigger) -> Error {
+    Error::NotCaptured {
+        table: trigger.source_table.clone(),
+    }
+}
+
+/// What a row has to fulfil: any of the rules' `initial_load_select`s, and `condition`. What each rule lets through is
+/// the router's.
+fn conditions(rules: &[Rule], node: &Node, condition: Option<&str>) -> Vec<String> {
+    let mut conditions: Vec<String> = load_condition(rules, node).into_iter().collect();
+    conditions.extend(condition.map(in_parentheses));
+    conditions
+}
+
+/// A comment at the end of a user's SQL ends with its line.
+fn in_parentheses(condition: &str) -> String {
+    format!("({condition}\n)")
+}
+
+/// Rows that any of the rules wants; `None` where one wants all.
+fn load_condition(rules: &[Rule], node: &Node) -> Option<String> {
     let selects: Option<Vec<&str>> = rules
         .iter()
         .map(|rule| {
@@ -122,9 +176,9 @@ fn condition(rules: &[Rule], node: &Node) -> Option<String> {
         let text = variables.iter().fold(select.to_owned(), |text, (name, value)| {
             text.replace(name, &value.replace('\'', "''"))
         });
-        format!("({text})")
+        in_parentheses(&text)
     });
-    Some(filled.collect::<Vec<_>>().join(" or "))
+    Some(format!("({})", filled.collect::<Vec<_>>().join(" or ")))
 }
 
 async fn references(sql: &mut dyn Sql) -> Result<HashSet<(TableName, TableName)>, Error> {

@@ -1,0 +1,60 @@
+//! Reading a table's rows as the inserts that bring them to a node.
+
+use super::plan::LoadTable;
+use crate::error::Error;
+use symstream_shared::db::{Row, Sql, Tx};
+use symstream_shared::wire::{Change, Operation};
+use tokio::sync::mpsc;
+
+/// Text that is read ahead at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Chunks that wait while rows are taken.
+const CHUNKS_AHEAD: usize = 2;
+
+/// Who takes the inserts, one after the other.
+pub(super) trait InsertTaker {
+    /// Takes the next one. While it is at work no more than [`CHUNKS_AHEAD`] chunks are read.
+    fn take(&mut self, table: &LoadTable, insert: Change) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Reads all rows that `table` selects. Each insert has `data_id`.
+pub(super) async fn read(
+    snapshot: &mut Tx,
+    table: &LoadTable,
+    data_id: i64,
+    taker: &mut impl InsertTaker,
+) -> Result<(), Error> {
+    let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
+    let reading = snapshot.query_into(&table.select, &[], CHUNK_BYTES, chunks_tx);
+    let (read, taken) = tokio::join!(reading, take_all(table, data_id, chunks_rx, taker));
+    taken?;
+    read?;
+    Ok(())
+}
+
+async fn take_all(
+    table: &LoadTable,
+    data_id: i64,
+    mut chunks: mpsc::Receiver<Vec<Row>>,
+    taker: &mut impl InsertTaker,
+) -> Result<(), Error> {
+    while let Some(chunk) = chunks.recv().await {
+        for row in chunk {
+            let new = table.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
+                data_id,
+                table: table.layout.table.source_table.clone(),
+                source,
+            })?;
+            let insert = Change {
+                data_id,
+                table: 0,
+                operation: Operation::Insert,
+                new: Some(new),
+                old: None,
+                path: Vec::new(),
+            };
+            taker.take(table, insert).await?;
+        }
+    }
+    Ok(())
+}
