@@ -93,13 +93,17 @@ async fn an_open_registration_admits_one_node_once_and_the_others_never() {
     let row = world
         .database
         .database()
-        .query("select n.sync_enabled, n.sync_url, s.registration_enabled, s.password from sym_node n join sym_node_security s on s.node_id = n.node_id where n.node_id = 'n7'", &[])
+        .query("select n.sync_enabled, n.sync_url, s.registration_enabled, s.password, n.created_at_node_id, \
+                s.created_at_node_id, n.database_type, n.symmetric_version from sym_node n join sym_node_security s on s.node_id = n.node_id where n.node_id = 'n7'", &[])
         .await
         .expect("row")
         .remove(0);
     assert_eq!((row.int(0).expect("int"), row.int(2).expect("int")), (1, 0));
     assert_eq!(row.text(1).expect("text"), "nats://127.0.0.1/local-7");
     assert_eq!(row.text(3).expect("text"), "secret");
+    for (column, value) in [(4, "cloud"), (5, "cloud"), (6, "SQLite"), (7, "0.1.0")] {
+        assert_eq!(row.text(column).expect("text"), value);
+    }
     first.stop().await;
     second.stop().await;
 }

@@ -205,6 +205,46 @@ async fn the_configuration_arrives_unchanged_between_any_two_dialects() {
     }
 }
 
+#[tokio::test]
+async fn adopting_leaves_what_a_node_knows_of_itself() {
+    let databases = databases().await;
+    for database in &databases.all {
+        // GIVEN a configuration in which everything of two nodes is old
+        database
+            .run(
+                "insert into sym_node (node_id, node_group_id, external_id, sync_url, schema_version, \
+                   symmetric_version, database_type, database_version) \
+                   values ('c', 'cloud', 'c', 'old', 'old', 'old', 'old', 'old'), \
+                          ('l', 'local', 'l', 'old', 'old', 'old', 'old', 'old')",
+            )
+            .await;
+        let old = configuration(database, 1).await;
+        // WHEN the one whose database it is adopts it, while it knows better
+        database
+            .run(
+                "insert into sym_node_identity (node_id) values ('l'); \
+                 update sym_node set sync_enabled = 1, sync_url = 'new', schema_version = 'new', \
+                   symmetric_version = 'new', database_type = 'new', database_version = 'new', \
+                   created_at_node_id = 'x', heartbeat_time = '2026-01-01 00:00:00', timezone_offset = '+01:00'",
+            )
+            .await;
+        adopt(database, &old).await;
+        // THEN its own versions stay in its own row, and the rest is as the server says
+        let columns = "select node_id, sync_enabled, sync_url, schema_version, symmetric_version, database_type, \
+                       database_version, created_at_node_id, timezone_offset from sym_node order by node_id";
+        assert_eq!(
+            database.rows(columns).await,
+            [
+                ["c", "0", "old", "old", "old", "old", "old", "∅", "+01:00"],
+                ["l", "0", "new", "new", "new", "new", "new", "∅", "+01:00"]
+            ],
+            "{}",
+            database.kind()
+        );
+        clear(database).await;
+    }
+}
+
 async fn clear(database: &TestDatabase) {
     schema::drop_all(database.database(), &Tables::default())
         .await

@@ -1,5 +1,6 @@
 //! Publishing the configuration: every edit of the tables, also by plain SQL, reaches the nodes.
 
+use super::news::News;
 use super::version::{self, Current};
 use super::{Registrar, in_time};
 use crate::error::Error;
@@ -135,8 +136,9 @@ impl Registrar {
         }
         self.ensure_consumers(&current, published).await?;
         // A router that slept may have published an older version after a newer one.
-        if stored.is_none_or(|stored| stored.version != version) {
-            self.publish_version(&current.configuration).await?;
+        if stored.as_ref().is_none_or(|stored| stored.version != version) {
+            self.publish_version(stored.as_ref(), &current.configuration)
+                .await?;
         }
         published.version = version;
         published.version_checked = Some(Instant::now());
@@ -179,11 +181,17 @@ impl Registrar {
         Ok(())
     }
 
-    pub(super) async fn publish_version(&self, configuration: &Configuration) -> Result<(), BusError> {
+    /// Publishes a version in place of the one before, which NATS has as long as it lost nothing.
+    pub(super) async fn publish_version(
+        &self,
+        before: Option<&Configuration>,
+        configuration: &Configuration,
+    ) -> Result<(), BusError> {
         self.bus
             .publish_configuration(self.engine.server(), configuration)
             .await?;
         tracing::info!(version = configuration.version, "published the configuration");
+        News::between(before, configuration).log();
         Ok(())
     }
 }

@@ -4,6 +4,8 @@
 //! one database at once.
 
 mod configuration;
+mod heartbeat;
+mod news;
 mod registration;
 mod version;
 
@@ -85,6 +87,14 @@ impl Registrar {
     /// [`Error::Database`] when the database refuses the login.
     pub(crate) async fn answer_registrations(self, shutdown: CancellationToken) -> Result<(), Error> {
         registration::run(self, shutdown).await
+    }
+
+    /// Records nodes' heartbeats until asked to stop.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the database refuses the login.
+    pub(crate) async fn record_heartbeats(self, shutdown: CancellationToken) -> Result<(), Error> {
+        heartbeat::run(self, shutdown).await
     }
 
     /// Makes the tables and the server's own identity, however long the database is away.

@@ -8,12 +8,12 @@ use super::{Registrar, in_time};
 use crate::error::Error;
 use std::collections::HashSet;
 use std::time::Duration;
-use symstream_nats::RegistrationCall;
+use symstream_nats::{BusError, RegistrationCall};
 use symstream_shared::db::{DbError, Param, Sql, Tx, TxKind};
 use symstream_shared::id::NodeId;
 use symstream_shared::model::{self, ModelError};
 use symstream_shared::retry::{Backoff, Disposition};
-use symstream_shared::wire::{RegistrationReply, RegistrationRequest};
+use symstream_shared::wire::{Configuration, RegistrationReply, RegistrationRequest};
 use tokio_util::sync::CancellationToken;
 
 /// The width of `sym_node_security.password`.
@@ -91,7 +91,7 @@ impl Registrar {
                 node, configuration, ..
             } => {
                 // The configuration's loop does the same within a second; the node need not wait for it.
-                if let Err(err) = self.publish_version(configuration).await {
+                if let Err(err) = self.publish_now(configuration).await {
                     tracing::debug!(error = %err, "the configuration will be published later");
                 }
                 tracing::info!(node_id = %node, node_group = %request.group, external_id = %request.external_id, "registered");
@@ -110,6 +110,11 @@ impl Registrar {
             tracing::debug!(error = %err, "an answer to a registration could not be sent");
         }
         Ok(())
+    }
+
+    async fn publish_now(&self, configuration: &Configuration) -> Result<(), BusError> {
+        let before = self.bus.latest_configuration(self.engine.server()).await?;
+        self.publish_version(before.as_ref(), configuration).await
     }
 
     async fn register_patiently(
@@ -145,7 +150,7 @@ impl Registrar {
         ) {
             Verdict::Refuse(reason) => return Ok(refusal(reason)),
             Verdict::Admit(node) => {
-                self.admit(&mut tx, &node, request).await?;
+                self.admit(&mut tx, &node, &server_node, request).await?;
                 node
             }
             Verdict::Repeat(node) => node,
@@ -192,20 +197,26 @@ impl Registrar {
         Ok(candidates)
     }
 
-    async fn admit(&self, tx: &mut Tx, node: &NodeId, request: &RegistrationRequest) -> Result<(), DbError> {
+    async fn admit(
+        &self,
+        tx: &mut Tx,
+        node: &NodeId,
+        server_node: &NodeId,
+        request: &RegistrationRequest,
+    ) -> Result<(), DbError> {
+        let (id, server) = (
+            || Param::from(node.as_str()),
+            || Param::from(server_node.as_str()),
+        );
         let security = format!(
-            "update {} set registration_enabled = 0, registration_time = {}, password = ? \
+            "update {} set registration_enabled = 0, registration_time = {}, password = ?, \
+             created_at_node_id = coalesce(created_at_node_id, ?) \
              where node_id = ? and registration_enabled <> 0",
             self.tables.name("node_security"),
             tx.kind().now()
         );
-        let closed = tx
-            .execute(
-                &security,
-                &[request.password.as_str().into(), node.as_str().into()],
-            )
-            .await?;
-        if closed == 0 {
+        let values = [request.password.as_str().into(), server(), id()];
+        if tx.execute(&security, &values).await? == 0 {
             let message = "another router used the open registration meanwhile";
             return Err(DbError {
                 disposition: Disposition::Retry,
@@ -214,15 +225,16 @@ impl Registrar {
         }
         let update = format!(
             "update {} set sync_enabled = 1, sync_url = ?, database_type = ?, database_version = ?, \
-             symmetric_version = ? where node_id = ?",
+             symmetric_version = ?, created_at_node_id = coalesce(created_at_node_id, ?) where node_id = ?",
             self.tables.name("node")
         );
-        let values: [Param; 5] = [
+        let values = [
             request.sync_url.as_str().into(),
             request.database_type.as_str().into(),
             request.database_version.as_str().into(),
             request.symmetric_version.as_str().into(),
-            node.as_str().into(),
+            server(),
+            id(),
         ];
         tx.execute(&update, &values).await.map(drop)
     }

@@ -13,7 +13,7 @@ type Values = Vec<Option<String>>;
 
 /// Makes a node's own configuration tables equal to `configuration`, and notes its version. Runs in the caller's
 /// transaction: all of it or nothing. The node's identity, the passwords, and what only the node itself knows
-/// (heartbeats, loads) stay as they are.
+/// (heartbeats, loads, its versions) stay as they are.
 ///
 /// # Errors
 /// [`DbError`] as the database says.
@@ -56,7 +56,13 @@ async fn adopt_table(
         match present.remove(&key) {
             None => insert(tx, &name, travel, &wanted_columns, &values).await?,
             Some(row) => {
-                let same = wanted_columns.iter().zip(&values).all(|((_, column), value)| {
+                let is_own = is_of(&key, own);
+                let (columns, values): (Vec<_>, Values) = wanted_columns
+                    .iter()
+                    .zip(values)
+                    .filter(|((_, column), _)| !(is_own && travel.is_kept_by_its_node(column.name)))
+                    .unzip();
+                let same = columns.iter().zip(&values).all(|((_, column), value)| {
                     current
                         .columns
                         .iter()
@@ -64,15 +70,14 @@ async fn adopt_table(
                         .is_some_and(|at| row[at] == *value)
                 });
                 if !same {
-                    update(tx, &name, travel, &wanted_columns, &values).await?;
+                    update(tx, &name, travel, &columns, &values).await?;
                 }
             }
         }
     }
     for key in present.into_keys() {
         // The node's own password is in this row; a node that is removed is told so in other ways.
-        let is_own = key.first().and_then(|id| id.as_deref()) == own.map(NodeId::as_str);
-        if travel.spec.name == "node_security" && is_own {
+        if travel.spec.name == "node_security" && is_of(&key, own) {
             continue;
         }
         let sql = format!("delete from {name} where {}", key_condition(travel));
@@ -80,6 +85,11 @@ async fn adopt_table(
             .await?;
     }
     Ok(())
+}
+
+/// Whether a key begins with this node's id.
+fn is_of(key: &Values, own: Option<&NodeId>) -> bool {
+    own.is_some() && key.first().and_then(|id| id.as_deref()) == own.map(NodeId::as_str)
 }
 
 /// The sender's columns that this version knows, with their places in its rows.

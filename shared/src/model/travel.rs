@@ -29,6 +29,19 @@ impl TravelTable {
         self.columns.iter().find(|column| column.name == name).copied()
     }
 
+    /// Whether a node keeps this column true by itself in its row of the table: what travels of it is for the others,
+    /// and may be older than what the node knows.
+    pub fn is_kept_by_its_node(&self, column: &str) -> bool {
+        const KEPT: [&str; 5] = [
+            "sync_url",
+            "schema_version",
+            "symmetric_version",
+            "database_type",
+            "database_version",
+        ];
+        self.spec.name == "node" && KEPT.contains(&column)
+    }
+
     /// The places of the key's columns among those that travel.
     pub fn key_indexes(&self) -> Vec<usize> {
         let place = |key: &&str| self.columns.iter().position(|column| column.name == *key);
@@ -39,15 +52,7 @@ impl TravelTable {
 /// Not what every heartbeat changes, for that is no change of the configuration; and never a password.
 fn travels(table: &str, column: &str) -> bool {
     match table {
-        "node" => [
-            "node_id",
-            "node_group_id",
-            "external_id",
-            "sync_enabled",
-            "sync_url",
-            "created_at_node_id",
-        ]
-        .contains(&column),
+        "node" => !["heartbeat_time", "timezone_offset"].contains(&column),
         "node_security" => ["node_id", "registration_enabled", "registration_time"].contains(&column),
         _ => true,
     }
@@ -69,10 +74,11 @@ mod tests {
             })
             .collect();
         assert!(columns.contains(&"trigger_router.ping_back_enabled".to_owned()));
+        assert!(columns.contains(&"node.schema_version".to_owned()));
         assert!(
             !columns
                 .iter()
-                .any(|column| column.contains("password") || column.contains("heartbeat"))
+                .any(|column| column.contains("password") || column.contains("heartbeat") || column.contains("timezone"))
         );
         assert!(!columns.iter().any(|column| column.starts_with("node_identity")));
     }
