@@ -4,6 +4,7 @@ use super::given::Wanted;
 use std::fmt::Debug;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_tests::database::TestDatabase;
+use symstream_tests::engine::EngineFile;
 use symstream_tests::eventually::eventually;
 use symstream_tests::network::{Network, PATIENCE, Site};
 use symstream_tests::pair::loaded;
@@ -23,6 +24,8 @@ const GROUPS: &str = "
     insert into sym_node_group (node_group_id, description) values ('site', 'where claims look');
     insert into sym_node_group (node_group_id, description) values ('depot', 'of a node that never runs');
     insert into sym_node_group (node_group_id, description) values ('island', 'that no link leads to');
+    insert into sym_node_group (node_group_id, description) values ('guest', 'of nodes that come later');
+    insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('hub', 'guest');
     insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('hub', 'site');
     insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('site', 'hub');
     insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('hub', 'depot');
@@ -92,6 +95,20 @@ impl Deployment {
             hub,
             near,
             far,
+        }
+    }
+
+    /// Another node on SQLite that registers at the hub; nothing runs for it.
+    pub fn guest(&self, group: &str, external_id: &str) -> Site {
+        let database = TestDatabase::sqlite(&self.network.folder, external_id);
+        let nats = self.network.nats.url();
+        let engine =
+            EngineFile::new(group, external_id, database.url(), &nats).registers_at(&self.hub.engine);
+        self.network.engines.write(&engine);
+        Site {
+            engine,
+            database,
+            processes: Vec::new(),
         }
     }
 

@@ -141,6 +141,17 @@ impl Given {
         self.row("trigger_router", &key, columns);
     }
 
+    /// A row of `sym_parameter`.
+    pub fn parameter(&mut self, external_id: &str, group: &str, name: &str, value: &str) {
+        let row = [
+            ("external_id", external_id),
+            ("node_group_id", group),
+            ("param_key", name),
+            ("param_value", value),
+        ];
+        self.row("parameter", &row, &[]);
+    }
+
     /// A row of one of the configuration tables: `columns`, and the `defaults` that they do not name.
     pub fn row(&mut self, table: &str, defaults: &[(&str, &str)], columns: &[(&str, &str)]) {
         let defaults = defaults

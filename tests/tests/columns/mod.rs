@@ -9,8 +9,12 @@ mod claims;
 mod deployment;
 mod given;
 mod initial_load;
+mod node;
+mod node_security;
+mod parameter;
 mod router;
 mod trigger;
+mod trigger_life;
 mod trigger_names;
 
 use claims::{claims, hold};
@@ -31,6 +35,9 @@ async fn triggers(kind: DatabaseKind) {
             trigger::sync_on_incoming_batch,
             trigger_names::names_for_triggers,
             trigger_names::groups_of_a_trigger,
+            trigger_life::tx_id_expression,
+            trigger_life::inactive_time,
+            trigger_life::words_for_people,
             initial_load::initial_load_select,
             initial_load::initial_load_select_of_a_trigger_router,
             initial_load::initial_load_order,
@@ -58,4 +65,53 @@ async fn triggers_do_what_their_columns_say_on_mariadb() {
 #[tokio::test]
 async fn triggers_do_what_their_columns_say_on_sqlite() {
     triggers(Sqlite).await;
+}
+
+async fn nodes(kind: DatabaseKind) {
+    hold(
+        kind,
+        claims![
+            node::what_a_node_is,
+            node::heartbeats,
+            node::created_at_node_id,
+            node_security::registration_and_initial_load,
+            node_security::password,
+            node_security::node_identity,
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_do_what_their_columns_say_on_postgres() {
+    nodes(Postgres).await;
+}
+
+#[tokio::test]
+async fn nodes_do_what_their_columns_say_on_mariadb() {
+    nodes(Mysql).await;
+}
+
+#[tokio::test]
+async fn nodes_do_what_their_columns_say_on_sqlite() {
+    nodes(Sqlite).await;
+}
+
+async fn channels(kind: DatabaseKind) {
+    hold(kind, claims![parameter::the_most_specific_row_holds]).await;
+}
+
+#[tokio::test]
+async fn channels_do_what_their_columns_say_on_postgres() {
+    channels(Postgres).await;
+}
+
+#[tokio::test]
+async fn channels_do_what_their_columns_say_on_mariadb() {
+    channels(Mysql).await;
+}
+
+#[tokio::test]
+async fn channels_do_what_their_columns_say_on_sqlite() {
+    channels(Sqlite).await;
 }

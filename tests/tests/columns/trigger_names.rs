@@ -5,7 +5,7 @@ use super::given::Given;
 use symstream_shared::db::DatabaseKind;
 
 /// The names of all triggers on a table.
-fn installed(kind: DatabaseKind, table: &str) -> String {
+pub fn installed(kind: DatabaseKind, table: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => {
             format!(
