@@ -1,41 +1,24 @@
-//! The loader of one node: waits for what it needs, then runs one task for each channel.
+//! The loader of one node: waits for what it needs, loads, and starts over when its lock is lost.
 
-use crate::channel::{ChannelTask, Context};
 use crate::error::Error;
-use crate::status;
+use crate::term::{Ended, Term};
 use crate::wait::{Pending, Waiting};
-use std::collections::HashSet;
 use std::time::Duration;
 use symstream_nats::Bus;
 use symstream_shared::db::{Database, DbError, NodeLock};
 use symstream_shared::engine::Engine;
-use symstream_shared::hostname::hostname;
-use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::id::NodeId;
 use symstream_shared::model;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How often the channels are looked up.
-const LOOK: Duration = Duration::from_secs(1);
-/// Every how many looks the lock is asked for; it has to be every few seconds ([`NodeLock::is_alive`]).
-const LOOKS_PER_LOCK: u32 = 4;
-/// How long batches in hand may take when the loader stops; then they are rolled back.
-const STOP_GRACE: Duration = Duration::from_secs(10);
-/// The same when the lock is lost: another loader may be at work, and the database may be away.
-const LOST_GRACE: Duration = Duration::from_secs(1);
+/// Before everything begins again after a bug.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
 /// The loader of one engine.
 pub struct Agent {
     engine: Engine,
-}
-
-/// Why a term as the node's active loader ended.
-enum Ended {
-    Stopped,
-    LockLost,
-    Panicked,
 }
 
 impl Agent {
@@ -76,127 +59,24 @@ impl Agent {
             let Some(mut lock) = waiting.until(|| lock(database, &name)).await? else {
                 return Ok(());
             };
-            let ended = self.term(database, tables, node, bus, &mut lock, shutdown).await;
+            let term = Term {
+                engine: &self.engine,
+                database,
+                tables,
+                node,
+                bus,
+            };
+            let ended = term.run(&mut lock, shutdown).await;
             lock.release().await;
             match ended {
                 Ended::Stopped => return Ok(()),
-                Ended::Panicked => tokio::time::sleep(LOOK).await,
+                Ended::Panicked => tokio::time::sleep(PANIC_PAUSE).await,
                 Ended::LockLost => {
                     tracing::warn!(engine = %self.engine.name, "the loader's lock on its database is lost; starting over");
                 }
             }
         }
     }
-
-    async fn term(
-        &self,
-        database: &Database,
-        tables: &Tables,
-        node: NodeId,
-        bus: Bus,
-        lock: &mut NodeLock,
-        shutdown: &CancellationToken,
-    ) -> Ended {
-        tracing::info!(engine = %self.engine.name, node_id = %node, database = %database.address(), "loading");
-        let (statuses, mut status_task) = status::sender(bus.clone());
-        let context = Context {
-            database: database.clone(),
-            tables: tables.clone(),
-            node,
-            bus,
-            statuses,
-            hostname: hostname(),
-        };
-        let stop = shutdown.child_token();
-        let mut tasks = JoinSet::new();
-        let ended = supervise(&context, lock, &stop, &mut tasks).await;
-        stop.cancel();
-        // The last sender of statuses goes with the last task.
-        drop(context);
-        let grace = match ended {
-            Ended::Stopped => STOP_GRACE,
-            Ended::LockLost | Ended::Panicked => LOST_GRACE,
-        };
-        let finish = async {
-            while let Some(finished) = tasks.join_next().await {
-                report_panic(finished);
-            }
-            (&mut status_task).await
-        };
-        match tokio::time::timeout(grace, finish).await {
-            Ok(sent) => report_panic(sent),
-            Err(_) => {
-                tracing::warn!(engine = %self.engine.name, "what is not finished in time is rolled back");
-                tasks.shutdown().await;
-                status_task.abort();
-            }
-        }
-        ended
-    }
-}
-
-/// Starts a task for each channel that appears, until `stop` or until the lock is lost. A channel that was
-/// deleted goes on until the loader ends: what was sent on it still arrives.
-async fn supervise(
-    context: &Context,
-    lock: &mut NodeLock,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> Ended {
-    let mut known = HashSet::new();
-    let mut looks: u32 = 0;
-    loop {
-        match channels(&context.database, &context.tables).await {
-            Ok(channels) => {
-                for channel in channels {
-                    if known.insert(channel.clone()) {
-                        tracing::debug!(node_id = %context.node, channel = %channel, "loading a channel");
-                        tasks.spawn(ChannelTask::new(context.clone(), channel).run(stop.clone()));
-                    }
-                }
-            }
-            Err(err) => tracing::debug!(node_id = %context.node, error = %err, "channels are not read"),
-        }
-        // Tasks end by themselves only by a bug; the others are not to go on without their channel.
-        if !stop.is_cancelled()
-            && let Some(ended) = tasks.try_join_next()
-        {
-            report_panic(ended);
-            return Ended::Panicked;
-        }
-        if looks.is_multiple_of(LOOKS_PER_LOCK) && !lock.is_alive().await {
-            return Ended::LockLost;
-        }
-        looks = looks.wrapping_add(1);
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ended::Stopped,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-}
-
-fn report_panic(finished: Result<(), JoinError>) {
-    if let Err(err) = finished
-        && err.is_panic()
-    {
-        tracing::error!(error = %err, "a task of the loader panicked");
-    }
-}
-
-/// The configured channels, and those that something is left of.
-async fn channels(database: &Database, tables: &Tables) -> Result<Vec<ChannelId>, DbError> {
-    let question = format!(
-        "select channel_id from {} union select channel_id from {}",
-        tables.name("channel"),
-        tables.name("incoming_lane")
-    );
-    let rows = database.query(&question, &[]).await?;
-    let mut channels = vec![ChannelId::reload()];
-    for row in rows {
-        channels.push(ChannelId::new(row.text(0)?).map_err(|err| DbError::unexpected(err.to_string()))?);
-    }
-    Ok(channels)
 }
 
 async fn identity(database: &Database, tables: &Tables) -> Result<NodeId, Pending> {

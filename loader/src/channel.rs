@@ -2,18 +2,20 @@
 //!
 //! Everything that has to outlive the loop stands in the database, so any error of the database or the bus
 //! ends a round, and the next one begins with what the database says and lets the broker deliver everything
-//! that was not acknowledged once more.
+//! that was not acknowledged once more. So does a change of what the loader follows: nothing is taken by half.
 
-use crate::hole::Holes;
-use crate::round::{Round, RoundError};
+use crate::intake::Ways;
+use crate::policy::{Pause, Policy};
+use crate::round::{Memory, Round, RoundError};
+use crate::turns::{Seat, Turns};
 use std::time::Duration;
-use symstream_nats::Bus;
+use symstream_nats::{Bus, Delivery};
 use symstream_shared::db::Database;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::retry::Backoff;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::StatusReport;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +28,22 @@ pub(crate) struct Context {
     pub bus: Bus,
     pub statuses: mpsc::Sender<StatusReport>,
     pub hostname: String,
+    pub policy: watch::Receiver<Policy>,
+    pub turns: Turns,
 }
 
 /// Loads one channel.
 pub(crate) struct ChannelTask {
     context: Context,
     channel: ChannelId,
+}
+
+/// What a round goes by; it ends when this changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Orders {
+    pause: Option<Pause>,
+    order: Option<i64>,
+    ways: Ways,
 }
 
 impl ChannelTask {
@@ -43,19 +55,31 @@ impl ChannelTask {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
         let mut told = String::new();
-        let mut holes = Holes::default();
+        let mut memory = Memory::default();
+        let mut paused = None;
         loop {
+            let orders = self.orders();
+            if orders.pause != paused {
+                self.tell(orders.pause);
+                paused = orders.pause;
+            }
+            if paused.is_some() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.change_of(&orders) => continue,
+                }
+            }
             let started = Instant::now();
-            let Err(err) = self.serve(&stop, &mut holes).await else {
-                return;
-            };
+            let result = self.serve(&stop, &orders, &mut memory).await;
             if stop.is_cancelled() {
                 return;
             }
-            if matches!(err, RoundError::Hole) {
+            let err = match result {
+                Ok(()) => continue,
                 // The pause was in the round, so that the other lanes went on meanwhile.
-                continue;
-            }
+                Err(RoundError::Hole) => continue,
+                Err(err) => err,
+            };
             if started.elapsed() > Duration::from_secs(30) {
                 backoff.reset();
                 told.clear();
@@ -72,27 +96,94 @@ impl ChannelTask {
         }
     }
 
-    /// One round: until `stop` or an error.
-    async fn serve(&self, stop: &CancellationToken, holes: &mut Holes) -> Result<(), RoundError> {
-        let mut round = Round::open(&self.context, &self.channel, holes).await?;
+    /// One round: until `stop`, other orders or an error.
+    async fn serve(
+        &self,
+        stop: &CancellationToken,
+        orders: &Orders,
+        memory: &mut Memory,
+    ) -> Result<(), RoundError> {
+        // Left when the round ends, however it ends: nobody waits for a channel in trouble.
+        let seat = self.context.turns.seat(&self.channel, orders.order);
+        let mut round = Round::open(&self.context, &self.channel, orders.ways.clone(), memory).await?;
         round.repeat_statuses().await?;
         loop {
-            if stop.is_cancelled() {
-                return Ok(());
-            }
             if let Some((source, batch_id)) = round.ready(Instant::now()) {
+                if !self.may_go_on(&seat, stop, orders).await {
+                    return Ok(());
+                }
                 round.load_spooled(source, batch_id).await?;
+                seat.took();
             }
             round.check_holes(Instant::now())?;
+            round.intake.look(Instant::now()).await;
+            seat.rest(round.expects(Instant::now()));
             let due = round.due(Instant::now());
-            tokio::select! {
+            let delivery = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                delivery = round.deliveries.next() => round.take(&delivery).await?,
-                () = sleep_until(due) => {}
+                () = self.change_of(orders) => return Ok(()),
+                delivery = round.intake.next() => delivery,
+                () = sleep_until(due) => continue,
+            };
+            if !self.may_go_on(&seat, stop, orders).await {
+                return Ok(());
+            }
+            round.take(&delivery).await?;
+            if is_last(&delivery) {
+                seat.took();
             }
         }
     }
+
+    /// Waits for the channel's turn. Returns whether the round goes on: what is in hand is left untouched otherwise.
+    async fn may_go_on(&self, seat: &Seat, stop: &CancellationToken, orders: &Orders) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => false,
+            () = self.change_of(orders) => false,
+            () = seat.turn() => true,
+        }
+    }
+
+    fn orders(&self) -> Orders {
+        let policy = self.context.policy.borrow();
+        Orders {
+            pause: policy.pause(&self.channel),
+            order: policy.channel(&self.channel).order,
+            ways: Ways {
+                links: policy.links.clone(),
+                pull_interval: policy.parameters.pull_interval,
+            },
+        }
+    }
+
+    /// Waits until there are other orders. May be dropped.
+    async fn change_of(&self, orders: &Orders) {
+        let mut policy = self.context.policy.clone();
+        while self.orders() == *orders {
+            if policy.changed().await.is_err() {
+                // The loader stops.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn tell(&self, pause: Option<Pause>) {
+        let (node_id, channel) = (&self.context.node, &self.channel);
+        match pause {
+            Some(pause) => {
+                tracing::info!(%node_id, %channel, reason = pause.as_str(), "the channel's batches wait");
+            }
+            None => tracing::info!(%node_id, %channel, "the channel's batches are taken again"),
+        }
+    }
+}
+
+fn is_last(delivery: &Delivery) -> bool {
+    delivery
+        .header()
+        .is_ok_and(|header| header.part == header.part_last)
 }
 
 async fn sleep_until(due: Option<Instant>) {

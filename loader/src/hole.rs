@@ -4,6 +4,7 @@
 //! read the lanes. So a hole is looked at again from the database on, with growing pauses. [`Holes`] outlive
 //! the rounds that these looks end.
 
+use crate::intake::Supply;
 use std::collections::HashMap;
 use std::time::Duration;
 use symstream_shared::id::NodeId;
@@ -14,6 +15,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A large batch may be on its way; that something of it is missing is said later than that all of it is.
 const LOOKS_FOR_A_REST: u32 = 5;
+/// What is missing may stand far behind in what is still to be taken, when a link was changed from one kind to the
+/// other; a minute is long enough even where there is always more.
+const LOOKS_WHILE_FLOWING: u32 = 6;
 
 /// What a lane waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,40 +37,66 @@ pub(crate) struct Holes {
 #[derive(Debug)]
 struct Known {
     hole: Hole,
+    seen: Instant,
     /// How many rounds have begun with it.
     looks: u32,
+    told: bool,
     next_look: Instant,
 }
 
 impl Known {
-    fn new(hole: Hole, looks: u32, now: Instant) -> Self {
+    fn new(hole: Hole, now: Instant) -> Self {
         Self {
             hole,
-            looks,
-            next_look: now + Backoff::pause_after(PAUSE, PAUSE_MAX, looks),
+            seen: now,
+            looks: 0,
+            told: false,
+            next_look: now + Backoff::pause_after(PAUSE, PAUSE_MAX, 0),
         }
+    }
+
+    /// A round begins with it. Returns whether it is to be told now.
+    fn look(&mut self, supply: Supply, now: Instant) -> bool {
+        self.looks = self.looks.saturating_add(1);
+        self.next_look = now + Backoff::pause_after(PAUSE, PAUSE_MAX, self.looks);
+        let patience = if self.hole.messages == 0 {
+            1
+        } else {
+            LOOKS_FOR_A_REST
+        };
+        let long = match supply {
+            Supply::Exhausted => self.looks >= patience,
+            Supply::Flowing => self.looks >= LOOKS_WHILE_FLOWING,
+            Supply::Resting => false,
+        };
+        let tell = long && !self.told;
+        self.told |= tell;
+        tell
     }
 }
 
 impl Holes {
-    /// A round begins, with these holes by what the database says. Returns those that are to be told now.
+    /// A round begins, with these holes by what the database says. Returns those that are to be told now; `supply` says
+    /// of a hole that was seen first at a moment whether it may still be filled.
     pub(crate) fn begin<'a>(
         &mut self,
         holes: impl Iterator<Item = (&'a NodeId, Hole)>,
+        supply: impl Fn(Instant) -> Supply,
         now: Instant,
     ) -> Vec<(&'a NodeId, Hole)> {
-        let before = std::mem::take(&mut self.known);
+        let mut before = std::mem::take(&mut self.known);
         let mut told = Vec::new();
         for (source, hole) in holes {
-            let looks = before
-                .get(source)
-                .filter(|known| known.hole == hole)
-                .map_or(0, |known| known.looks.saturating_add(1));
-            let tell_at = if hole.messages == 0 { 1 } else { LOOKS_FOR_A_REST };
-            if looks == tell_at {
-                told.push((source, hole));
-            }
-            self.known.insert(source.clone(), Known::new(hole, looks, now));
+            let known = match before.remove(source).filter(|known| known.hole == hole) {
+                Some(mut known) => {
+                    if known.look(supply(known.seen), now) {
+                        told.push((source, hole));
+                    }
+                    known
+                }
+                None => Known::new(hole, now),
+            };
+            self.known.insert(source.clone(), known);
         }
         told
     }
@@ -76,7 +106,7 @@ impl Holes {
         match hole {
             Some(hole) if self.known.get(source).is_some_and(|known| known.hole == hole) => {}
             Some(hole) => {
-                self.known.insert(source.clone(), Known::new(hole, 0, now));
+                self.known.insert(source.clone(), Known::new(hole, now));
             }
             None => {
                 self.known.remove(source);
@@ -101,6 +131,29 @@ mod tests {
         }
     }
 
+    fn look(holes: &mut Holes, source: &NodeId, supply: Supply, now: Instant) -> bool {
+        !holes
+            .begin([(source, hole(5))].into_iter(), |_| supply, now)
+            .is_empty()
+    }
+
+    #[test]
+    fn a_hole_that_may_still_be_filled_is_not_told_at_once() {
+        let source = NodeId::new("cloud").expect("id");
+        let now = Instant::now();
+        let mut holes = Holes::default();
+        holes.see(&source, Some(hole(5)), now);
+        for _ in 0..20 {
+            assert!(!look(&mut holes, &source, Supply::Resting, now));
+        }
+        assert!(look(&mut holes, &source, Supply::Exhausted, now));
+
+        let mut holes = Holes::default();
+        holes.see(&source, Some(hole(5)), now);
+        let told = (0..20).position(|_| look(&mut holes, &source, Supply::Flowing, now));
+        assert_eq!(told, Some(5));
+    }
+
     #[test]
     fn a_hole_is_told_once_and_looked_at_with_growing_pauses() {
         let source = NodeId::new("cloud").expect("id");
@@ -109,7 +162,7 @@ mod tests {
         assert_eq!(holes.next_look(), None);
 
         holes.see(&source, Some(hole(5)), start);
-        let mut told = 0;
+        let mut told = Vec::new();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             let pause = holes.next_look().expect("a look") - start;
             assert!(pause <= Duration::from_secs(seconds), "{pause:?} of {seconds}");
@@ -119,9 +172,9 @@ mod tests {
             );
             // What arrives behind it changes nothing.
             holes.see(&source, Some(hole(5)), start + pause);
-            told += holes.begin([(&source, hole(5))].into_iter(), start).len();
+            told.push(look(&mut holes, &source, Supply::Exhausted, start));
         }
-        assert_eq!(told, 1);
+        assert_eq!(told, [true, false, false, false, false, false, false]);
 
         holes.see(&source, Some(hole(7)), start);
         assert!(holes.next_look().is_some_and(|look| look <= start + PAUSE));
@@ -134,7 +187,8 @@ mod tests {
         let source = NodeId::new("cloud").expect("id");
         let mut holes = Holes::default();
         holes.see(&source, Some(hole(5)), Instant::now());
-        assert!(holes.begin(std::iter::empty(), Instant::now()).is_empty());
+        let told = holes.begin(std::iter::empty(), |_| Supply::Exhausted, Instant::now());
+        assert!(told.is_empty());
         assert_eq!(holes.next_look(), None);
     }
 }

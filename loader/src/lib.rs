@@ -13,13 +13,17 @@ mod channel;
 mod dialect;
 mod error;
 mod hole;
+mod intake;
 mod lane;
 mod ledger;
+mod policy;
 mod round;
 mod runs;
 mod spool;
 mod status;
 mod target;
+mod term;
+mod turns;
 mod values;
 mod wait;
 

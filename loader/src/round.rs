@@ -3,16 +3,16 @@
 use crate::batch::{BatchKey, BatchLoader, Content, LoadError, now_ms};
 use crate::channel::Context;
 use crate::hole::Holes;
+use crate::intake::{Intake, LastFetch, Ways};
 use crate::lane::{Arrival, Hold, Lane, Step};
 use crate::ledger::Ledger;
 use crate::spool::{Spool, SpoolPart};
 use std::collections::HashMap;
 use std::time::Duration;
-use symstream_nats::{Deliveries, Delivery, PartHeader};
+use symstream_nats::{Delivery, PartHeader};
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{DbError, TxKind};
 use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
 use symstream_shared::wire::{BatchResult, LanePart, Message, StatusReport};
 use tokio::time::Instant;
@@ -39,6 +39,13 @@ pub(crate) enum RoundError {
     Stopped,
 }
 
+/// What a channel remembers from one round to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    holes: Holes,
+    last_fetch: LastFetch,
+}
+
 /// The state of a round; all of it but the pauses of its holes can be read again from the database.
 pub(crate) struct Round<'a> {
     context: &'a Context,
@@ -46,7 +53,7 @@ pub(crate) struct Round<'a> {
     ledger: Ledger,
     spool: Spool,
     loader: BatchLoader,
-    pub(crate) deliveries: Deliveries,
+    pub(crate) intake: Intake<'a>,
     lanes: HashMap<NodeId, Lane>,
     holes: &'a mut Holes,
 }
@@ -55,8 +62,10 @@ impl<'a> Round<'a> {
     pub(crate) async fn open(
         context: &'a Context,
         channel: &'a ChannelId,
-        holes: &'a mut Holes,
+        ways: Ways,
+        memory: &'a mut Memory,
     ) -> Result<Self, RoundError> {
+        let Memory { holes, last_fetch } = memory;
         let ledger = Ledger::new(&context.tables, channel);
         let spool = Spool::new(&context.tables, channel);
         let mut conn = context.database.conn().await?;
@@ -79,10 +88,12 @@ impl<'a> Round<'a> {
                 lane.spooled(arrival);
             }
         }
+        drop(conn);
+        let intake = Intake::open(&context.bus, &context.node, channel, ways, last_fetch).await;
         let open = lanes
             .iter()
             .filter_map(|(source, lane)| Some((source, lane.hole()?)));
-        for (source, hole) in holes.begin(open, Instant::now()) {
+        for (source, hole) in holes.begin(open, |seen| intake.supply(seen), Instant::now()) {
             tracing::warn!(node_id = %context.node, source = %source, channel = %channel, batch_id = hole.batch_id, messages = hole.messages, "a batch of this lane, or a part of it, is missing; what follows waits for it");
         }
         Ok(Self {
@@ -96,9 +107,7 @@ impl<'a> Round<'a> {
                 channel,
                 context.hostname.clone(),
             ),
-            deliveries: context
-                .bus
-                .lane_deliveries(&context.node, channel, LinkAction::Push),
+            intake,
             lanes,
             holes,
         })
@@ -133,7 +142,13 @@ impl<'a> Round<'a> {
             .values()
             .filter_map(|lane| lane.ready(now).map(|_| now).or_else(|| lane.next_attempt()))
             .chain(self.holes.next_look())
+            .chain(self.intake.next_look())
             .min()
+    }
+
+    /// Whether there is something to take, or on its way.
+    pub(crate) fn expects(&self, now: Instant) -> bool {
+        self.intake.expects() || self.ready(now).is_some()
     }
 
     /// # Errors
@@ -286,7 +301,7 @@ impl<'a> Round<'a> {
                 }
                 self.watch_hole(&batch.source);
                 tracing::warn!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "a part of a batch is missing; the lane waits for it");
-                self.deliveries.reopen();
+                self.intake.reopen();
                 Ok(())
             }
             Err(LoadError::Passing(err)) => Err(err.into()),

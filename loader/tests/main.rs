@@ -1,6 +1,8 @@
 //! The loader against real databases.
 
 mod agent;
+mod fixture;
+mod following;
 mod ledger;
 mod node;
 mod origin;

@@ -12,10 +12,33 @@ use symstream_tests::folder::Folder;
 use symstream_tests::server::{MariaDb, PostgresServer};
 
 /// What a node's database lives on; dropped behind it.
-enum Host {
+pub enum Host {
     Postgres(#[allow(dead_code)] PostgresServer),
     Mariadb(#[allow(dead_code)] MariaDb),
     Folder(#[allow(dead_code)] Folder),
+}
+
+impl Host {
+    /// An empty database of a server of its own.
+    pub async fn start(kind: DatabaseKind) -> (Self, TestDatabase) {
+        match kind {
+            DatabaseKind::Postgres => {
+                let server = PostgresServer::start().await;
+                let db = server.create_database("target").await;
+                (Self::Postgres(server), db)
+            }
+            DatabaseKind::Mysql => {
+                let server = MariaDb::start().await;
+                let db = server.create_database("target").await;
+                (Self::Mariadb(server), db)
+            }
+            DatabaseKind::Sqlite => {
+                let folder = Folder::new();
+                let db = TestDatabase::sqlite(&folder, "target");
+                (Self::Folder(folder), db)
+            }
+        }
+    }
 }
 
 pub struct Node {
@@ -29,20 +52,7 @@ pub const KINDS: [DatabaseKind; 3] = [DatabaseKind::Postgres, DatabaseKind::Mysq
 
 impl Node {
     pub async fn start(kind: DatabaseKind) -> Self {
-        let (db, host) = match kind {
-            DatabaseKind::Postgres => {
-                let server = PostgresServer::start().await;
-                (server.create_database("target").await, Host::Postgres(server))
-            }
-            DatabaseKind::Mysql => {
-                let server = MariaDb::start().await;
-                (server.create_database("target").await, Host::Mariadb(server))
-            }
-            DatabaseKind::Sqlite => {
-                let folder = Folder::new();
-                (TestDatabase::sqlite(&folder, "target"), Host::Folder(folder))
-            }
-        };
+        let (host, db) = Host::start(kind).await;
         let tables = Tables::default();
         schema::create(db.database(), &tables).await.expect("sym_ tables");
         db.run("insert into sym_incoming_lane (source_node_id, channel_id, batch_id, attempt_count) values ('cloud', 'default', 0, 0)").await;

@@ -1,0 +1,243 @@
+//! Where a channel's messages come from: two consumers, one for each kind of link (`data_event_action`).
+//!
+//! A link that was changed from one kind to the other leaves messages at both, so whichever consumer exists is
+//! looked at. What waits to be asked for is fetched every `pull.interval`: all that is there, then no more.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+use symstream_nats::{Bus, BusError, Deliveries, Delivery};
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
+use tokio::time::{Instant, timeout};
+
+/// How long the server may take to say how much there is.
+const ANSWER: Duration = Duration::from_secs(2);
+/// When it is asked again after it gave no answer.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long a count is believed while nothing comes.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// When a consumer is looked for again that no link needs and that did not exist.
+const ABSENT: Duration = Duration::from_secs(30);
+/// When a fetch asks how much is left although nothing came.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What one channel takes its messages by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ways {
+    /// The kinds of links into the node's group.
+    pub links: BTreeSet<LinkAction>,
+    /// `pull.interval`
+    pub pull_interval: Duration,
+}
+
+/// When the last complete fetch of a channel began. Outlives the rounds.
+#[derive(Debug, Default)]
+pub(crate) struct LastFetch(Option<Instant>);
+
+/// How far what could fill a hole has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// There is nothing more.
+    Exhausted,
+    /// More is being taken.
+    Flowing,
+    /// More may be there, and is fetched later.
+    Resting,
+}
+
+/// A channel's messages.
+pub(crate) struct Intake<'a> {
+    pushed: Source,
+    waiting: Source,
+    ways: Ways,
+    last_fetch: &'a mut LastFetch,
+}
+
+/// One consumer.
+struct Source {
+    deliveries: Deliveries,
+    action: LinkAction,
+    /// Whether its messages are taken now.
+    open: bool,
+    /// Whether there is no such consumer.
+    absent: bool,
+    /// How many messages were there behind the last one, and when.
+    backlog: u64,
+    counted: Instant,
+    next_look: Option<Instant>,
+    /// When the fetch in hand began.
+    fetching_since: Instant,
+}
+
+impl<'a> Intake<'a> {
+    /// Finds out what there is.
+    pub(crate) async fn open(
+        bus: &Bus,
+        node: &NodeId,
+        channel: &ChannelId,
+        ways: Ways,
+        last_fetch: &'a mut LastFetch,
+    ) -> Self {
+        let now = Instant::now();
+        let source = |action| Source {
+            deliveries: bus.lane_deliveries(node, channel, action),
+            action,
+            open: false,
+            absent: false,
+            backlog: 0,
+            counted: now,
+            next_look: Some(now),
+            fetching_since: now,
+        };
+        let mut intake = Self {
+            pushed: source(LinkAction::Push),
+            waiting: source(LinkAction::WaitForPull),
+            ways,
+            last_fetch,
+        };
+        if let Some(fetch) = intake.next_fetch() {
+            intake.waiting.next_look = Some(fetch);
+        }
+        intake.look(now).await;
+        intake
+    }
+
+    /// The next message of either kind. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Delivery {
+        let Self { pushed, waiting, .. } = self;
+        tokio::select! {
+            delivery = pushed.next() => delivery,
+            delivery = waiting.next() => delivery,
+        }
+    }
+
+    /// Whether messages are known to be on their way.
+    pub(crate) fn expects(&self) -> bool {
+        [&self.pushed, &self.waiting]
+            .iter()
+            .any(|source| source.open && source.backlog > 0 && source.counted.elapsed() < BELIEVED)
+    }
+
+    /// When [`Self::look`] has something to do.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let looks = [self.pushed.next_look, self.waiting.next_look];
+        looks.into_iter().flatten().min()
+    }
+
+    /// Asks for what is due: whether a consumer is there, whether something waits to be fetched, whether a fetch is
+    /// complete.
+    pub(crate) async fn look(&mut self, now: Instant) {
+        let due = |source: &Source| source.next_look.is_some_and(|look| look <= now);
+        if due(&self.pushed) {
+            let found = self.pushed.ask().await;
+            self.pushed.found(&found, &self.ways, now);
+        }
+        if self.fetches() && self.waiting.open && self.waiting.backlog == 0 {
+            self.complete_fetch();
+        } else if due(&self.waiting) {
+            if !self.waiting.open {
+                self.waiting.fetching_since = now;
+            }
+            let found = self.waiting.ask().await;
+            self.waiting.found(&found, &self.ways, now);
+            if self.fetches() && matches!(found, Ok(0)) {
+                self.complete_fetch();
+            }
+        }
+    }
+
+    /// What is to be thought of a hole that was seen first at `seen`.
+    pub(crate) fn supply(&self, seen: Instant) -> Supply {
+        if self.expects() {
+            Supply::Flowing
+        } else if self.fetches()
+            && !self.waiting.open
+            && !self.waiting.absent
+            && self.last_fetch.0.is_none_or(|fetch| fetch < seen)
+        {
+            Supply::Resting
+        } else {
+            Supply::Exhausted
+        }
+    }
+
+    /// Lets everything that was not acknowledged come again, in order.
+    pub(crate) fn reopen(&mut self) {
+        self.pushed.deliveries.reopen();
+        self.waiting.deliveries.reopen();
+    }
+
+    /// Whether the waiting kind is fetched now and then only.
+    fn fetches(&self) -> bool {
+        !self.ways.pull_interval.is_zero()
+    }
+
+    fn next_fetch(&self) -> Option<Instant> {
+        let last = self.last_fetch.0.filter(|_| self.fetches());
+        last.map(|last| last + self.ways.pull_interval)
+    }
+
+    fn complete_fetch(&mut self) {
+        self.last_fetch.0 = Some(self.waiting.fetching_since);
+        self.waiting.open = false;
+        self.waiting.deliveries.close();
+        self.waiting.next_look = self.next_fetch();
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Delivery {
+        if !self.open {
+            return std::future::pending().await;
+        }
+        let delivery = self.deliveries.next().await;
+        self.count(delivery.pending);
+        if self.next_look.is_some() {
+            // A fetch that has come to its end is closed at once, before its consumer is asked for more.
+            let patience = if delivery.pending == 0 {
+                Duration::ZERO
+            } else {
+                QUIET
+            };
+            self.next_look = Some(Instant::now() + patience);
+        }
+        delivery
+    }
+
+    fn count(&mut self, backlog: u64) {
+        self.backlog = backlog;
+        self.counted = Instant::now();
+    }
+
+    /// How many messages there are.
+    async fn ask(&self) -> Result<u64, Unknown> {
+        match timeout(ANSWER, self.deliveries.waiting()).await {
+            Ok(Ok(count)) => Ok(count),
+            Ok(Err(BusError::Missing(_))) => Err(Unknown::Missing),
+            Ok(Err(_)) | Err(_) => Err(Unknown::NoAnswer),
+        }
+    }
+
+    fn found(&mut self, found: &Result<u64, Unknown>, ways: &Ways, now: Instant) {
+        let linked = ways.links.contains(&self.action);
+        let fetched = self.action == LinkAction::WaitForPull && !ways.pull_interval.is_zero();
+        if let Ok(count) = *found {
+            self.count(count);
+        }
+        self.absent = matches!(found, Err(Unknown::Missing));
+        (self.open, self.next_look) = match found {
+            Ok(_) if fetched => (true, Some(now + QUIET)),
+            Ok(_) => (true, None),
+            // What a link needs comes into being; waiting for it says so.
+            Err(_) if linked && !fetched => (true, None),
+            Err(Unknown::Missing) if !linked => (self.open, Some(now + ABSENT)),
+            Err(_) => (self.open, Some(now + AGAIN)),
+        };
+    }
+}
+
+/// Why a consumer's messages were not counted.
+enum Unknown {
+    Missing,
+    NoAnswer,
+}

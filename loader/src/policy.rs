@@ -1,0 +1,222 @@
+//! What the loader follows: whether, when and in which order it takes batches, by the node's own `sym_` tables.
+//!
+//! One look serves all channels; [`crate::agent`] repeats it about every second and hands it to the channels' tasks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use symstream_shared::db::{Database, DbError, Sql};
+use symstream_shared::engine::Engine;
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::model::LinkAction;
+use symstream_shared::parameter::Parameters;
+use symstream_shared::retry::Disposition;
+use symstream_shared::schema::Tables;
+
+/// What the node's tables say now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// `sym_node.sync_enabled` of the node itself. Not known before the configuration has come; then nothing is sent
+    /// to it either.
+    pub node_enabled: bool,
+    /// The configured channels, those that something is left of, and `reload`.
+    pub channels: BTreeMap<ChannelId, ChannelPolicy>,
+    /// How links into the node's group deliver (`data_event_action`).
+    pub links: BTreeSet<LinkAction>,
+    /// The parameters in force.
+    pub parameters: Parameters,
+}
+
+/// What they say of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChannelPolicy {
+    /// `processing_order`; `None` for a channel that is not configured (any more), and for initial loads: such a channel
+    /// waits for no other one, and none for it.
+    pub order: Option<i64>,
+    /// `sym_channel.enabled`
+    pub enabled: bool,
+    /// `sym_node_channel_ctl.suspend_enabled` for the node itself.
+    pub suspended: bool,
+}
+
+/// Why a channel's batches are not taken. They wait in JetStream and in the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The node is disabled.
+    Node,
+    /// The channel is disabled.
+    Channel,
+    /// The channel is suspended at this node.
+    Suspended,
+}
+
+impl Pause {
+    /// For the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "sync_enabled of the node is 0",
+            Self::Channel => "enabled of the channel is 0",
+            Self::Suspended => "suspend_enabled is 1 for the channel at this node",
+        }
+    }
+}
+
+impl ChannelPolicy {
+    /// For a channel that no table names.
+    const UNKNOWN: Self = Self {
+        order: None,
+        enabled: true,
+        suspended: false,
+    };
+}
+
+/// Reads it again and again.
+pub(crate) struct Look<'a> {
+    database: &'a Database,
+    tables: &'a Tables,
+    engine: &'a Engine,
+    node: &'a NodeId,
+    /// The parameters that were in force last.
+    parameters: Parameters,
+    /// What was said about wrong ones.
+    told: Option<String>,
+}
+
+impl<'a> Look<'a> {
+    /// For one node.
+    pub(crate) fn new(
+        database: &'a Database,
+        tables: &'a Tables,
+        engine: &'a Engine,
+        node: &'a NodeId,
+    ) -> Self {
+        Self {
+            database,
+            tables,
+            engine,
+            node,
+            parameters: Parameters::of(engine),
+            told: None,
+        }
+    }
+
+    /// What the tables say now. Where a parameter's value is wrong, those stay in force that were before.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn read(&mut self) -> Result<Policy, DbError> {
+        let mut conn = self.database.conn().await?;
+        match Parameters::read(&mut conn, self.tables, self.engine).await {
+            Ok(parameters) => {
+                self.parameters = parameters;
+                self.told = None;
+            }
+            Err(err) if err.disposition == Disposition::Hold => {
+                if self.told.as_ref() != Some(&err.message) {
+                    tracing::warn!(node_id = %self.node, error = %err, "the loader's parameters stay as they were");
+                    self.told = Some(err.message);
+                }
+            }
+            Err(err) => return Err(err),
+        }
+        Ok(Policy {
+            node_enabled: node_enabled(&mut conn, self.tables, self.node).await?,
+            channels: channels(&mut conn, self.tables, self.node).await?,
+            links: links(&mut conn, self.tables, self.node).await?,
+            parameters: self.parameters.clone(),
+        })
+    }
+}
+
+impl Policy {
+    /// Before the first look: no channel is known, so nothing is taken.
+    pub(crate) fn unknown(engine: &Engine) -> Self {
+        Self {
+            node_enabled: false,
+            channels: BTreeMap::new(),
+            links: BTreeSet::new(),
+            parameters: Parameters::of(engine),
+        }
+    }
+
+    /// What holds for a channel.
+    pub(crate) fn channel(&self, channel: &ChannelId) -> ChannelPolicy {
+        let known = self.channels.get(channel).copied();
+        known.unwrap_or(ChannelPolicy::UNKNOWN)
+    }
+
+    /// Why the channel's batches are not taken now; `None` when they are.
+    pub(crate) fn pause(&self, channel: &ChannelId) -> Option<Pause> {
+        let of = self.channel(channel);
+        if !self.node_enabled {
+            Some(Pause::Node)
+        } else if !of.enabled {
+            Some(Pause::Channel)
+        } else if of.suspended {
+            Some(Pause::Suspended)
+        } else {
+            None
+        }
+    }
+}
+
+async fn node_enabled(sql: &mut dyn Sql, tables: &Tables, node: &NodeId) -> Result<bool, DbError> {
+    let question = format!(
+        "select sync_enabled from {} where node_id = ?",
+        tables.name("node")
+    );
+    match sql.query_opt(&question, &[node.as_str().into()]).await? {
+        Some(row) => Ok(row.opt_int(0)?.unwrap_or(0) != 0),
+        None => Ok(true),
+    }
+}
+
+async fn channels(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    node: &NodeId,
+) -> Result<BTreeMap<ChannelId, ChannelPolicy>, DbError> {
+    let mut channels = BTreeMap::from([(ChannelId::reload(), ChannelPolicy::UNKNOWN)]);
+    let id = |text: String| ChannelId::new(text).map_err(|err| DbError::unexpected(err.to_string()));
+    let left = format!("select distinct channel_id from {}", tables.name("incoming_lane"));
+    for row in sql.query(&left, &[]).await? {
+        channels.insert(id(row.text(0)?)?, ChannelPolicy::UNKNOWN);
+    }
+    let configured = format!(
+        "select channel_id, processing_order, enabled from {}",
+        tables.name("channel")
+    );
+    for row in sql.query(&configured, &[]).await? {
+        let policy = ChannelPolicy {
+            order: Some(row.opt_int(1)?.unwrap_or(1)),
+            enabled: row.opt_int(2)?.unwrap_or(1) != 0,
+            suspended: false,
+        };
+        channels.insert(id(row.text(0)?)?, policy);
+    }
+    let suspended = format!(
+        "select channel_id from {} where node_id = ? and suspend_enabled = 1",
+        tables.name("node_channel_ctl")
+    );
+    for row in sql.query(&suspended, &[node.as_str().into()]).await? {
+        let policy = channels.entry(id(row.text(0)?)?);
+        policy.or_insert(ChannelPolicy::UNKNOWN).suspended = true;
+    }
+    Ok(channels)
+}
+
+async fn links(sql: &mut dyn Sql, tables: &Tables, node: &NodeId) -> Result<BTreeSet<LinkAction>, DbError> {
+    let question = format!(
+        "select distinct l.data_event_action from {} l join {} n on n.node_group_id = l.target_node_group_id \
+         where n.node_id = ?",
+        tables.name("node_group_link"),
+        tables.name("node")
+    );
+    let rows = sql.query(&question, &[node.as_str().into()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(match row.opt_text(0)?.as_deref() {
+                Some("P") => LinkAction::Push,
+                _ => LinkAction::WaitForPull,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! A term as a node's active loader: one task for each channel, and what they all follow.
+
+use crate::channel::{ChannelTask, Context};
+use crate::policy::{Look, Policy};
+use crate::status;
+use crate::turns::Turns;
+use std::collections::HashSet;
+use std::time::Duration;
+use symstream_nats::Bus;
+use symstream_shared::db::{Database, NodeLock};
+use symstream_shared::engine::Engine;
+use symstream_shared::hostname::hostname;
+use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::schema::Tables;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How often the node's own tables are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Every how many looks the lock is asked for; it has to be every few seconds ([`NodeLock::is_alive`]).
+const LOOKS_PER_LOCK: u32 = 4;
+/// How long batches in hand may take when the loader stops; then they are rolled back.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The same when the lock is lost: another loader may be at work, and the database may be away.
+const LOST_GRACE: Duration = Duration::from_secs(1);
+
+/// Why a term ended.
+pub(crate) enum Ended {
+    Stopped,
+    LockLost,
+    Panicked,
+}
+
+/// A term, before it begins.
+pub(crate) struct Term<'a> {
+    pub engine: &'a Engine,
+    pub database: &'a Database,
+    pub tables: &'a Tables,
+    pub node: NodeId,
+    pub bus: Bus,
+}
+
+impl Term<'_> {
+    /// Loads until `shutdown` or until the lock is lost.
+    pub(crate) async fn run(self, lock: &mut NodeLock, shutdown: &CancellationToken) -> Ended {
+        tracing::info!(engine = %self.engine.name, node_id = %self.node, database = %self.database.address(), "loading");
+        let (statuses, mut status_task) = status::sender(self.bus.clone());
+        let (policy_tx, policy) = watch::channel(Policy::unknown(self.engine));
+        let context = Context {
+            database: self.database.clone(),
+            tables: self.tables.clone(),
+            node: self.node.clone(),
+            bus: self.bus.clone(),
+            statuses,
+            hostname: hostname(),
+            policy,
+            turns: Turns::default(),
+        };
+        let stop = shutdown.child_token();
+        let mut tasks = JoinSet::new();
+        let ended = self
+            .supervise(&context, &policy_tx, lock, &stop, &mut tasks)
+            .await;
+        stop.cancel();
+        // The last sender of statuses goes with the last task.
+        drop(context);
+        let grace = match ended {
+            Ended::Stopped => STOP_GRACE,
+            Ended::LockLost | Ended::Panicked => LOST_GRACE,
+        };
+        let finish = async {
+            while let Some(finished) = tasks.join_next().await {
+                report_panic(finished);
+            }
+            (&mut status_task).await
+        };
+        match tokio::time::timeout(grace, finish).await {
+            Ok(sent) => report_panic(sent),
+            Err(_) => {
+                tracing::warn!(engine = %self.engine.name, "what is not finished in time is rolled back");
+                tasks.shutdown().await;
+                status_task.abort();
+            }
+        }
+        ended
+    }
+
+    /// Hands on what the node's tables say, and starts a task for each channel that appears. A channel that was
+    /// deleted goes on until the loader ends: what was sent on it still arrives.
+    async fn supervise(
+        &self,
+        context: &Context,
+        policy: &watch::Sender<Policy>,
+        lock: &mut NodeLock,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Ended {
+        let mut look = Look::new(self.database, self.tables, self.engine, &self.node);
+        let mut known = HashSet::new();
+        let mut looks: u32 = 0;
+        loop {
+            match look.read().await {
+                Ok(now) => {
+                    let appeared = now.channels.keys().filter(|channel| !known.contains(*channel));
+                    let appeared: Vec<ChannelId> = appeared.cloned().collect();
+                    // All of them before the first one begins: it may have to wait for another.
+                    for channel in &appeared {
+                        if let (None, Some(order)) = (now.pause(channel), now.channel(channel).order) {
+                            context.turns.announce(channel, order);
+                        }
+                    }
+                    policy.send_if_modified(|held| {
+                        let news = *held != now;
+                        *held = now;
+                        news
+                    });
+                    for channel in appeared {
+                        tracing::debug!(node_id = %self.node, channel = %channel, "loading a channel");
+                        tasks.spawn(ChannelTask::new(context.clone(), channel.clone()).run(stop.clone()));
+                        known.insert(channel);
+                    }
+                }
+                Err(err) => {
+                    tracing::debug!(node_id = %self.node, error = %err, "what the loader follows is not read");
+                }
+            }
+            // Tasks end by themselves only by a bug; the others are not to go on without their channel.
+            if !stop.is_cancelled()
+                && let Some(ended) = tasks.try_join_next()
+            {
+                report_panic(ended);
+                return Ended::Panicked;
+            }
+            if looks.is_multiple_of(LOOKS_PER_LOCK) && !lock.is_alive().await {
+                return Ended::LockLost;
+            }
+            looks = looks.wrapping_add(1);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ended::Stopped,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+fn report_panic(finished: Result<(), JoinError>) {
+    if let Err(err) = finished
+        && err.is_panic()
+    {
+        tracing::error!(error = %err, "a task of the loader panicked");
+    }
+}
