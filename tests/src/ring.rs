@@ -12,6 +12,9 @@ pub const NODES: [&str; 3] = ["p", "m", "s"];
 /// Which group sends to which, in a ring.
 pub const ROUND: [(usize, usize); 3] = [(0, 1), (1, 2), (2, 0)];
 
+/// Events of a table, each of which has a trigger.
+const EVENTS: usize = 3;
+
 /// Three running nodes that know each other.
 #[derive(Debug)]
 pub struct Ring {
@@ -59,7 +62,7 @@ impl Ring {
         }
         for site in &sites {
             know_each_other(site).await;
-            installed(site, &configuration.tables_of(site.group())).await;
+            captures(site, &configuration.tables_of(site.group())).await;
         }
         Self { sites, network }
     }
@@ -81,6 +84,37 @@ impl Ring {
     pub async fn quiet(&self) {
         quiet(&self.sites.each_ref()).await;
     }
+}
+
+/// Waits until each `sym_trigger` of the site has its history, and its table the triggers: on MariaDB a history is
+/// older than its triggers.
+async fn captures(site: &Site, tables: &[&str]) {
+    installed(site, tables).await;
+    let missing = "select trigger_id from sym_trigger t where source_node_group_id = ? and not exists \
+                   (select 1 from sym_trigger_hist h where h.trigger_id = t.trigger_id and h.inactive_time is null)";
+    let found = "select count(*) from information_schema.triggers where action_statement like '%sym_data%'";
+    let wanted = tables.len() * EVENTS;
+    eventually(
+        PATIENCE,
+        format!("all triggers of {}", site.engine.name),
+        || async {
+            let (database, group) = (&site.database, [site.group().into()]);
+            let missing = database
+                .try_rows_with(missing, &group)
+                .await
+                .map_err(|err| err.to_string())?;
+            if !missing.is_empty() {
+                return Err(format!("{missing:?}"));
+            }
+            if database.kind() == Mysql
+                && database.number(found).await < i64::try_from(wanted).unwrap_or(i64::MAX)
+            {
+                return Err(format!("less than {wanted}"));
+            }
+            Ok(())
+        },
+    )
+    .await;
 }
 
 /// Waits until the site's own copy of the configuration has all three nodes as registered: from then on it sends
