@@ -1,1 +1,44 @@
 //! Random configurations and histories of writes, judged by plain SQL.
+//!
+//! `SYM_TEST_SEED=…` replays a seed, `SYM_TEST_SEEDS=n` runs n random ones.
+
+mod configuration;
+mod generate;
+mod history;
+mod judge;
+mod oracle;
+mod plan;
+mod run;
+mod selection;
+mod table;
+mod write;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// A number in an environment variable.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+async fn run_seed(seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let plan = generate::plan(&mut rng);
+    let history = history::history(&plan, &mut rng);
+    run::run(seed, &plan, &history).await;
+}
+
+#[tokio::test]
+async fn every_node_holds_what_random_rules_select() {
+    if let Some(seed) = number("SYM_TEST_SEED") {
+        return run_seed(seed).await;
+    }
+    for _ in 0..number("SYM_TEST_SEEDS").unwrap_or(1) {
+        run_seed(rand::random::<u64>() % 1_000_000).await;
+    }
+}
+
+#[tokio::test]
+async fn seed_1() {
+    run_seed(1).await;
+}

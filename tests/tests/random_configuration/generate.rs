@@ -1,0 +1,477 @@
+//! Making a plan from random numbers.
+
+use super::plan::{
+    Channel, Condition, Conditions, Events, GroupLink, Habits, LoadSelect, Node, Plan, Router, Trigger,
+    TriggerRouter,
+};
+use super::selection::Selection;
+use super::table::{EXCLUDABLE, Key, LINKS, Table};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+
+/// Names that have to be quoted on one database or another, in a random order.
+const TABLE_NAMES: [&str; 6] = ["stock", "Order Items", "group", "select", "visits", "o'clock"];
+const KEYS: [Key; 3] = [Key::Number, Key::Text, Key::Pair];
+/// The highest region is one below.
+pub const REGIONS: i64 = 4;
+
+/// How the nodes' groups are linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// From the server to the leaves.
+    Down,
+    /// Both ways.
+    Both,
+    /// Both ways, and what a leaf sends goes on to the other leaves.
+    Forward,
+    /// Every node has a group of its own and sends to the next, what it gets as well as what it writes.
+    Ring,
+}
+
+/// How much of a table's changes its rules let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// All events of the rows that are selected.
+    Whole,
+    /// Some events, some rows.
+    Partial,
+    /// All on the way to the server, some on the way from there.
+    PartialDown,
+}
+
+struct Generator<'a> {
+    rng: &'a mut StdRng,
+    shape: Shape,
+    rebirth: bool,
+    plan: Plan,
+}
+
+/// Makes a plan.
+pub fn plan(rng: &mut StdRng) -> Plan {
+    let shape = *[
+        Shape::Down,
+        Shape::Both,
+        Shape::Both,
+        Shape::Forward,
+        Shape::Forward,
+        Shape::Ring,
+    ]
+    .choose(rng)
+    .expect("shapes");
+    let habits = Habits {
+        preload: rng.random_bool(0.5),
+        handover: false,
+        rebirth: rng.random_bool(0.6),
+        phases: rng.random_range(2..=3),
+    };
+    let mut generator = Generator {
+        rebirth: habits.rebirth,
+        shape,
+        plan: Plan {
+            nodes: nodes(rng, shape),
+            group_links: Vec::new(),
+            channels: Vec::new(),
+            tables: tables(rng),
+            triggers: Vec::new(),
+            routers: Vec::new(),
+            trigger_routers: Vec::new(),
+            habits,
+        },
+        rng,
+    };
+    generator.links_and_channels();
+    let mut whole = true;
+    for table in 1..generator.plan.tables.len() {
+        whole &= generator.table(table) == Mode::Whole;
+    }
+    generator.links_table();
+    let mut plan = generator.plan;
+    // Where rules let some events pass only, what a node has does not follow from what another one wrote before.
+    let plain = |trigger: &Trigger| trigger.excluded.is_empty() && !trigger.column_level;
+    let exact = whole && plan.triggers.iter().all(plain);
+    plan.habits.handover = exact && shape != Shape::Down && rng.random_bool(0.7);
+    plan.habits.rebirth &= !plan.habits.handover;
+    plan
+}
+
+fn nodes(rng: &mut StdRng, shape: Shape) -> Vec<Node> {
+    let count = rng.random_range(if shape == Shape::Ring { 3..=4 } else { 2..=4 });
+    let mut kinds: Vec<DatabaseKind> = vec![Postgres, Mysql, Sqlite];
+    kinds.shuffle(rng);
+    let group = |number: usize, rng: &mut StdRng| match (shape, number) {
+        (Shape::Ring, _) => format!("ring-{number}"),
+        (_, 0) => "hub".to_owned(),
+        _ => (*["east", "west"].choose(rng).expect("groups")).to_owned(),
+    };
+    (0..count)
+        .map(|number| Node {
+            id: format!("{number:03}"),
+            group: group(number, rng),
+            kind: if number < 2 {
+                kinds[number]
+            } else {
+                *kinds.choose(rng).expect("kinds")
+            },
+        })
+        .collect()
+}
+
+fn tables(rng: &mut StdRng) -> Vec<Table> {
+    let mut names = TABLE_NAMES;
+    names.shuffle(rng);
+    let count = rng.random_range(1..=3);
+    let links = Table {
+        name: LINKS.to_owned(),
+        key: Key::Link,
+        journal: "journal_0".to_owned(),
+    };
+    let rows = names.iter().take(count).zip(1..).map(|(name, number)| Table {
+        name: (*name).to_owned(),
+        key: *KEYS.choose(rng).expect("keys"),
+        journal: format!("journal_{number}"),
+    });
+    std::iter::once(links).chain(rows).collect()
+}
+
+impl Generator<'_> {
+    fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random_bool(probability)
+    }
+
+    fn one_of<T: Copy>(&mut self, some: &[T]) -> T {
+        *some.choose(self.rng).expect("something to choose from")
+    }
+
+    fn links_and_channels(&mut self) {
+        let mut groups: Vec<String> = self.plan.nodes.iter().map(|node| node.group.clone()).collect();
+        groups.dedup();
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        let first = groups[0].clone();
+        if self.shape == Shape::Ring {
+            for (number, group) in groups.iter().enumerate() {
+                pairs.push((group.clone(), groups[(number + 1) % groups.len()].clone()));
+            }
+        } else {
+            for leaf in &groups[1..] {
+                pairs.push((first.clone(), leaf.clone()));
+                if self.shape != Shape::Down {
+                    pairs.push((leaf.clone(), first.clone()));
+                }
+            }
+        }
+        pairs.sort();
+        pairs.dedup();
+        for (source, target) in pairs {
+            let action = self.one_of(&['P', 'W']);
+            self.plan.group_links.push(GroupLink {
+                source,
+                target,
+                action,
+            });
+        }
+        for id in ["main", "side", "Bulk.2"]
+            .into_iter()
+            .take(self.rng.random_range(1..=3))
+        {
+            let channel = Channel {
+                id: id.to_owned(),
+                order: self.rng.random_range(1..=3),
+                batch_rows: self.one_of(&[1, 3, 10, 50, 1000]),
+                batches: self.one_of(&[1, 2, 60]),
+            };
+            self.plan.channels.push(channel);
+        }
+    }
+
+    /// The groups' links: (from, to).
+    fn pairs(&self) -> Vec<(String, String)> {
+        let links = self.plan.group_links.iter();
+        links
+            .map(|link| (link.source.clone(), link.target.clone()))
+            .collect()
+    }
+
+    /// The rules of one table, and of its copy at the targets.
+    fn table(&mut self, table: usize) -> Mode {
+        let mode = match self.shape {
+            Shape::Ring => Mode::Whole,
+            Shape::Forward => self.one_of(&[Mode::Whole, Mode::PartialDown]),
+            Shape::Down | Shape::Both => self.one_of(&[Mode::Whole, Mode::Partial, Mode::Partial]),
+        };
+        let channel = self.channel();
+        let excluded = self.excluded();
+        let first = self.plan.triggers.len();
+        if self.chance(0.4) {
+            self.shared_trigger(table, mode, &channel, &excluded);
+        } else {
+            for (source, target) in self.pairs() {
+                let rules = self.one_of(&[0, 1, 1, 1, 1, 2]);
+                for _ in 0..rules {
+                    self.own_trigger(table, (&source, &target), mode, &channel, &excluded, None);
+                }
+            }
+        }
+        if self.chance(0.4) {
+            self.copies(table, &channel, &excluded);
+        }
+        self.keep_links_in_order(first);
+        mode
+    }
+
+    /// Rules that fill a copy of the table: a trigger of its own, or another router of the same one.
+    fn copies(&mut self, table: usize, channel: &str, excluded: &[&'static str]) {
+        let (same_channel, same_columns) = (self.chance(0.6), self.chance(0.6));
+        let channel = if same_channel {
+            channel.to_owned()
+        } else {
+            self.channel()
+        };
+        let excluded = if same_columns {
+            excluded.to_vec()
+        } else {
+            self.excluded()
+        };
+        let copy = self.plan.tables[table].copy();
+        for (source, target) in self.pairs() {
+            if self.chance(0.7) {
+                // What the copy's rules let through nobody passes on.
+                let pair = (source.as_str(), target.as_str());
+                self.own_trigger(
+                    table,
+                    pair,
+                    Mode::Partial,
+                    &channel,
+                    &excluded,
+                    Some(copy.clone()),
+                );
+            }
+        }
+    }
+
+    fn channel(&mut self) -> String {
+        let number = self.rng.random_range(0..self.plan.channels.len());
+        self.plan.channels[number].id.clone()
+    }
+
+    fn excluded(&mut self) -> Vec<&'static str> {
+        if self.chance(0.7) {
+            return Vec::new();
+        }
+        let count = self.rng.random_range(1..=EXCLUDABLE.len());
+        EXCLUDABLE[EXCLUDABLE.len() - count..].to_vec()
+    }
+
+    /// Whether all events have to pass from this group on.
+    fn is_whole(&self, mode: Mode, source: &str) -> bool {
+        match mode {
+            Mode::Whole => true,
+            Mode::Partial => false,
+            Mode::PartialDown => source != "hub",
+        }
+    }
+
+    fn is_forwarding(&self, source: &str) -> bool {
+        self.shape == Shape::Ring || (self.shape == Shape::Forward && source == "hub")
+    }
+
+    fn own_trigger(
+        &mut self,
+        table: usize,
+        (source, target): (&str, &str),
+        mode: Mode,
+        channel: &str,
+        excluded: &[&'static str],
+        target_table: Option<String>,
+    ) {
+        let whole = self.is_whole(mode, source);
+        let selection = self.node_select(whole && target == "hub");
+        let mut trigger = self.trigger(table, whole, channel, excluded);
+        trigger.incoming = self.is_forwarding(source);
+        trigger.target_table = target_table;
+        trigger.own = Some((source.to_owned(), target.to_owned(), selection));
+        self.plan.triggers.push(trigger);
+    }
+
+    /// One trigger for all groups, with a router for each link, or two.
+    fn shared_trigger(&mut self, table: usize, mode: Mode, channel: &str, excluded: &[&'static str]) {
+        // Its own flags hold for all its routers.
+        let mut trigger = self.trigger(table, mode != Mode::Partial, channel, excluded);
+        trigger.incoming = matches!(self.shape, Shape::Forward | Shape::Ring);
+        trigger.column_level &= mode == Mode::Whole;
+        let id = trigger.id.clone();
+        self.plan.triggers.push(trigger);
+        for (source, target) in self.pairs() {
+            for _ in 0..self.one_of(&[1, 1, 2]) {
+                let whole = self.is_whole(mode, &source);
+                let to_hub = whole && target == "hub";
+                let copy = !self.is_forwarding(&target) && self.chance(0.2);
+                let router = Router {
+                    id: format!("r{}", self.plan.routers.len()),
+                    source: source.clone(),
+                    target: target.clone(),
+                    selection: self.selection(whole, to_hub),
+                    events: if whole { Events::ALL } else { self.events() },
+                    target_table: copy.then(|| self.plan.tables[table].copy()),
+                };
+                let enabled = !self.chance(0.08);
+                self.plan.trigger_routers.push(TriggerRouter {
+                    trigger: id.clone(),
+                    router: router.id.clone(),
+                    enabled,
+                });
+                self.plan.routers.push(router);
+            }
+        }
+    }
+
+    fn trigger(&mut self, table: usize, whole: bool, channel: &str, excluded: &[&'static str]) -> Trigger {
+        let partial = !whole && self.chance(0.6);
+        Trigger {
+            // Ids in another order than that in which the triggers were made.
+            id: format!("t{}_{}", self.rng.random_range(0..1000), self.plan.triggers.len()),
+            table,
+            channel: channel.to_owned(),
+            events: if partial { self.events() } else { Events::ALL },
+            conditions: if partial {
+                self.conditions()
+            } else {
+                Conditions::default()
+            },
+            excluded: excluded.to_vec(),
+            target_table: None,
+            incoming: false,
+            column_level: whole && self.chance(0.2),
+            load_select: if partial { self.load_select() } else { None },
+            own: None,
+            active: !self.chance(0.05),
+        }
+    }
+
+    fn events(&mut self) -> Events {
+        Events {
+            insert: !self.chance(0.2),
+            update: !self.chance(0.25),
+            // Links that die with their rows need each delete to pass.
+            delete: self.rebirth || !self.chance(0.25),
+        }
+    }
+
+    fn conditions(&mut self) -> Conditions {
+        let above = Condition::AmountAbove(self.rng.random_range(20..80));
+        let region = Condition::Region(self.rng.random_range(0..REGIONS));
+        let delete = if self.rebirth {
+            None
+        } else {
+            self.one_of(&[None, None, Some(above), Some(region)])
+        };
+        Conditions {
+            insert: self.one_of(&[None, None, Some(above), Some(region)]),
+            update: self.one_of(&[None, None, Some(above), Some(region), Some(Condition::Raised)]),
+            delete,
+        }
+    }
+
+    fn load_select(&mut self) -> Option<LoadSelect> {
+        let region = self.rng.random_range(0..REGIONS);
+        self.one_of(&[
+            None,
+            Some(LoadSelect::RegionBelow(region)),
+            Some(LoadSelect::OwnOrRegion(region)),
+        ])
+    }
+
+    fn selection(&mut self, whole: bool, to_hub: bool) -> Selection {
+        let region = self.rng.random_range(0..REGIONS);
+        // Most goes to the hub, so that it has something to pass on.
+        if (to_hub || self.shape == Shape::Ring) && self.chance(0.6) {
+            return Selection::All;
+        }
+        let mut some = vec![
+            Selection::All,
+            Selection::Owner,
+            Selection::NotOwner,
+            Selection::OwnerOrEverybody,
+            Selection::Region(region),
+            Selection::OwnerOrNone,
+            Selection::Tagged,
+            Selection::Linked,
+            Selection::LinkedOrEverybody,
+            Selection::SelectOwner,
+            Selection::SelectOthers(region),
+        ];
+        if !self.rebirth {
+            some.push(Selection::SelectLinked);
+        }
+        if !whole {
+            some.push(Selection::FormerOwner);
+        }
+        self.one_of(&some)
+    }
+
+    fn node_select(&mut self, to_hub: bool) -> Selection {
+        let region = self.rng.random_range(0..REGIONS);
+        if to_hub && self.chance(0.6) {
+            return Selection::All;
+        }
+        let mut some = vec![
+            Selection::All,
+            Selection::SelectOwner,
+            Selection::SelectOthers(region),
+        ];
+        if !self.rebirth {
+            some.extend([Selection::SelectLinked, Selection::SelectLinked]);
+        }
+        self.one_of(&some)
+    }
+
+    /// Links and the rows that need them travel on one channel.
+    fn keep_links_in_order(&mut self, first: usize) {
+        let plan = &mut self.plan;
+        let ids: Vec<String> = plan.triggers[first..]
+            .iter()
+            .map(|trigger| trigger.id.clone())
+            .collect();
+        let mut routers = plan
+            .trigger_routers
+            .iter()
+            .filter(|link| ids.contains(&link.trigger));
+        let asks_router = routers.any(|link| {
+            let mut routers = plan.routers.iter();
+            routers.any(|router| router.id == link.router && router.selection.is_by_links())
+        });
+        let asks_itself = plan.triggers[first..].iter().any(|trigger| {
+            trigger
+                .own
+                .as_ref()
+                .is_some_and(|(_, _, selection)| selection.is_by_links())
+        });
+        if asks_router || asks_itself {
+            let channel = plan.channels[0].id.clone();
+            for trigger in &mut plan.triggers[first..] {
+                trigger.channel.clone_from(&channel);
+            }
+        }
+    }
+
+    /// Links go to every node that may have to look up for others.
+    fn links_table(&mut self) {
+        let channel = self.plan.channels[0].id.clone();
+        for (source, target) in self.pairs() {
+            // A delete is looked up by the links as they were, where they are captured.
+            let passes_on = matches!(self.shape, Shape::Forward | Shape::Ring);
+            if !passes_on && !self.rebirth && self.chance(0.5) {
+                continue;
+            }
+            let trigger = Trigger {
+                incoming: self.is_forwarding(&source),
+                own: Some((source, target, Selection::All)),
+                active: true,
+                column_level: false,
+                ..self.trigger(0, true, &channel, &[])
+            };
+            self.plan.triggers.push(trigger);
+        }
+    }
+}

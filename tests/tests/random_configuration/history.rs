@@ -1,0 +1,429 @@
+//! Making a history of writes from random numbers.
+//!
+//! All rows of a family are written at one node at a time, by one connection: so every row has one order of changes, and
+//! the steps of the history are in that order for each row.
+
+use super::generate::REGIONS;
+use super::plan::Plan;
+use super::selection::EVERYBODY;
+use super::write::{Attributes, Bond, Row, What, Which, Write};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use std::collections::BTreeMap;
+
+/// What happens, in order.
+#[derive(Debug)]
+pub struct History {
+    /// What the registration server has before any node is there.
+    pub before: Vec<Transaction>,
+    /// Everything is quiet after each.
+    pub phases: Vec<Phase>,
+}
+
+/// What the nodes write at the same time.
+#[derive(Debug)]
+pub struct Phase {
+    /// One after the other on each connection; the connections at the same time.
+    pub connections: Vec<Connection>,
+}
+
+/// One writer at one node.
+#[derive(Debug)]
+pub struct Connection {
+    /// The node's index.
+    pub node: usize,
+    /// What it writes.
+    pub transactions: Vec<Transaction>,
+}
+
+/// One transaction.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// What it does.
+    pub pieces: Vec<Piece>,
+    /// Whether it commits.
+    pub commits: bool,
+}
+
+/// A part of a transaction.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// Statements.
+    Plain(Vec<Write>),
+    /// Statements behind a savepoint.
+    Savepoint {
+        /// The statements.
+        writes: Vec<Write>,
+        /// Whether the savepoint is released; else it is rolled back to.
+        released: bool,
+    },
+}
+
+/// Texts that some step between two databases might break.
+const TEXTS: [&str; 10] = [
+    "",
+    "plain",
+    "it's \"quoted\"",
+    "a,b;c",
+    "back\\slash",
+    "line\nbreak\ttab",
+    " blanks ",
+    "Łódź €",
+    "🙂",
+    "null",
+];
+const FAMILIES_EACH: usize = 3;
+/// Numbers that a shift of keys moves rows away from.
+const SHIFT: i64 = 10_000;
+
+#[derive(Debug, Clone)]
+struct Family {
+    node: usize,
+    attributes: Attributes,
+    is_linked: bool,
+    /// The numbers of its rows in each table.
+    rows: BTreeMap<usize, Vec<i64>>,
+    /// Numbers of deleted rows.
+    gone: BTreeMap<usize, Vec<i64>>,
+    next: i64,
+}
+
+struct Writer<'a> {
+    rng: &'a mut StdRng,
+    plan: &'a Plan,
+    families: Vec<Family>,
+    step: i64,
+}
+
+/// Makes a history for a plan.
+pub fn history(plan: &Plan, rng: &mut StdRng) -> History {
+    let mut writer = Writer {
+        rng,
+        plan,
+        families: Vec::new(),
+        step: 0,
+    };
+    for node in 0..plan.nodes.len() {
+        for _ in 0..FAMILIES_EACH {
+            writer.family(node);
+        }
+    }
+    let before = if plan.habits.preload {
+        (0..4).map(|_| writer.committed(0)).collect()
+    } else {
+        Vec::new()
+    };
+    let phases = (0..plan.habits.phases)
+        .map(|number| writer.phase(number))
+        .collect();
+    History { before, phases }
+}
+
+impl Writer<'_> {
+    fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random_bool(probability)
+    }
+
+    fn family(&mut self, node: usize) {
+        let family = i64::try_from(self.families.len()).expect("few") + 1;
+        let attributes = self.attributes(Bond { family, life: 0 });
+        self.families.push(Family {
+            node,
+            attributes,
+            is_linked: false,
+            rows: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            next: 1,
+        });
+    }
+
+    fn some_node(&mut self) -> String {
+        self.plan.nodes.choose(self.rng).expect("nodes").id.clone()
+    }
+
+    fn attributes(&mut self, bond: Bond) -> Attributes {
+        let owner = match self.rng.random_range(0..8) {
+            0 => None,
+            1 => Some(EVERYBODY.to_owned()),
+            2 => Some("nobody".to_owned()),
+            _ => Some(self.some_node()),
+        };
+        let tags: Vec<String> = (0..self.rng.random_range(0..=3))
+            .map(|_| self.some_node())
+            .collect();
+        Attributes {
+            bond,
+            owner,
+            region: self.rng.random_range(0..REGIONS),
+            tags: (!tags.is_empty() || self.chance(0.5)).then(|| tags.join(",")),
+        }
+    }
+
+    fn phase(&mut self, number: usize) -> Phase {
+        if number > 0 && self.plan.habits.handover {
+            for family in 0..self.families.len() {
+                if self.chance(0.5) {
+                    self.families[family].node = self.rng.random_range(0..self.plan.nodes.len());
+                }
+            }
+        }
+        let connections = (0..self.plan.nodes.len())
+            .map(|node| Connection {
+                node,
+                transactions: (0..self.rng.random_range(4..=10))
+                    .map(|_| self.transaction(node))
+                    .collect(),
+            })
+            .collect();
+        Phase { connections }
+    }
+
+    fn transaction(&mut self, node: usize) -> Transaction {
+        let before = self.families.clone();
+        let mut transaction = self.committed(node);
+        if self.chance(0.12) {
+            transaction.commits = false;
+            self.families = before;
+        }
+        transaction
+    }
+
+    fn committed(&mut self, node: usize) -> Transaction {
+        let mut pieces = Vec::new();
+        for _ in 0..self.rng.random_range(1..=3) {
+            if self.chance(0.2) {
+                let before = self.families.clone();
+                let released = self.chance(0.5);
+                let writes = self.writes(node);
+                if !released {
+                    self.families = before;
+                }
+                pieces.push(Piece::Savepoint { writes, released });
+            } else {
+                pieces.push(Piece::Plain(self.writes(node)));
+            }
+        }
+        Transaction {
+            pieces,
+            commits: true,
+        }
+    }
+
+    fn writes(&mut self, node: usize) -> Vec<Write> {
+        (0..self.rng.random_range(1..=4))
+            .flat_map(|_| self.write(node))
+            .collect()
+    }
+
+    fn write(&mut self, node: usize) -> Vec<Write> {
+        let own: Vec<usize> = (0..self.families.len())
+            .filter(|family| self.families[*family].node == node)
+            .collect();
+        let Some(&family) = own.choose(self.rng) else {
+            return Vec::new();
+        };
+        let table = self.rng.random_range(1..self.plan.tables.len());
+        let mut all = self.links(family);
+        let has_rows = !self.rows(family, table).is_empty();
+        let dice = self.rng.random_range(0..100);
+        let writes = match dice {
+            _ if !has_rows => self.insert(family, table),
+            0..25 => self.insert(family, table),
+            25..60 => self.update(family, table),
+            60..70 => self.rename(family, table),
+            70..73 => self.shift(family, table),
+            73..85 => self.delete(family, table),
+            85..95 => self.insert_again(family, table),
+            _ if self.plan.habits.rebirth => self.rebirth(family),
+            _ => self.update(family, table),
+        };
+        all.extend(writes);
+        all
+    }
+
+    fn rows(&mut self, family: usize, table: usize) -> &mut Vec<i64> {
+        self.families[family].rows.entry(table).or_default()
+    }
+
+    fn one_row(&mut self, family: usize, table: usize) -> Option<i64> {
+        let numbers = self.rows(family, table).clone();
+        numbers.choose(self.rng).copied()
+    }
+
+    fn at(&mut self, table: usize, what: What) -> Write {
+        self.step += 1;
+        Write {
+            step: self.step,
+            table,
+            what,
+        }
+    }
+
+    /// A bond is linked before it has rows.
+    fn links(&mut self, family: usize) -> Vec<Write> {
+        if std::mem::replace(&mut self.families[family].is_linked, true) {
+            return Vec::new();
+        }
+        let bond = self.families[family].attributes.bond;
+        let mut nodes: Vec<String> = (0..self.rng.random_range(0..=2))
+            .map(|_| self.some_node())
+            .collect();
+        if self.chance(0.15) {
+            nodes.push(EVERYBODY.to_owned());
+        }
+        nodes.sort();
+        nodes.dedup();
+        nodes
+            .into_iter()
+            .map(|node| self.at(0, What::Link { bond, node }))
+            .collect()
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let number = self.rng.random_range(0..1000);
+        let text = TEXTS.choose(self.rng).expect("texts");
+        self.chance(0.8).then(|| {
+            if number < 300 {
+                (*text).to_owned()
+            } else {
+                format!("{text} {number}")
+            }
+        })
+    }
+
+    fn row(&mut self, number: i64) -> Row {
+        Row {
+            number,
+            amount: self.rng.random_range(0..100),
+            note: self.text(),
+            extra: self.text(),
+        }
+    }
+
+    fn insert(&mut self, family: usize, table: usize) -> Vec<Write> {
+        let count = match self.rng.random_range(0..100) {
+            0..60 => 1,
+            60..97 => self.rng.random_range(2..=8),
+            _ => self.rng.random_range(60..=200),
+        };
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            let number = self.families[family].next;
+            self.families[family].next += 1;
+            self.rows(family, table).push(number);
+            rows.push(self.row(number));
+        }
+        let attributes = self.families[family].attributes.clone();
+        vec![self.at(table, What::Insert { attributes, rows })]
+    }
+
+    fn update(&mut self, family: usize, table: usize) -> Vec<Write> {
+        let Some(number) = self.one_row(family, table) else {
+            return Vec::new();
+        };
+        let which = match self.rng.random_range(0..10) {
+            0 => Which::All,
+            1 | 2 => Which::Third(number % 3),
+            _ => Which::One(number),
+        };
+        let what = What::Update {
+            bond: self.families[family].attributes.bond,
+            which,
+            raise: self.chance(0.5).then(|| self.rng.random_range(1..40)),
+            note: self.chance(0.5).then(|| self.text()),
+            extra: self.chance(0.3).then(|| self.text()),
+        };
+        vec![self.at(table, what)]
+    }
+
+    fn rename(&mut self, family: usize, table: usize) -> Vec<Write> {
+        let Some(from) = self.one_row(family, table) else {
+            return Vec::new();
+        };
+        let to = self.families[family].next;
+        self.families[family].next += 1;
+        let rows = self.rows(family, table);
+        rows.retain(|number| *number != from);
+        rows.push(to);
+        let bond = self.families[family].attributes.bond;
+        vec![self.at(table, What::Rename { bond, from, to })]
+    }
+
+    fn shift(&mut self, family: usize, table: usize) -> Vec<Write> {
+        if self.plan.tables[table].key.shift(SHIFT).is_none() {
+            return self.update(family, table);
+        }
+        for number in self.rows(family, table) {
+            *number += SHIFT;
+        }
+        // No key comes twice by a shift: later rows begin behind the highest that it made, deleted ones stay away.
+        self.families[family].gone.remove(&table);
+        let highest = self.rows(family, table).iter().copied().max().unwrap_or(0);
+        let state = &mut self.families[family];
+        state.next = state.next.max(highest + 1);
+        let bond = state.attributes.bond;
+        vec![self.at(table, What::Shift { bond, by: SHIFT })]
+    }
+
+    fn delete(&mut self, family: usize, table: usize) -> Vec<Write> {
+        let Some(number) = self.one_row(family, table) else {
+            return Vec::new();
+        };
+        self.rows(family, table).retain(|other| *other != number);
+        self.families[family].gone.entry(table).or_default().push(number);
+        let bond = self.families[family].attributes.bond;
+        let which = Which::One(number);
+        vec![self.at(table, What::Delete { bond, which })]
+    }
+
+    /// A row comes back under a key that was deleted. It may still be there at this node, when another one deleted it
+    /// and the rules did not say so here.
+    fn insert_again(&mut self, family: usize, table: usize) -> Vec<Write> {
+        let gone = self.families[family].gone.entry(table).or_default();
+        let Some(number) = gone.pop() else {
+            return self.insert(family, table);
+        };
+        self.rows(family, table).push(number);
+        let attributes = self.families[family].attributes.clone();
+        let rows = vec![self.row(number)];
+        let mut writes = Vec::new();
+        if self.plan.habits.handover {
+            let (bond, which) = (attributes.bond, Which::One(number));
+            writes.push(self.at(table, What::Delete { bond, which }));
+        }
+        writes.push(self.at(table, What::Insert { attributes, rows }));
+        writes
+    }
+
+    /// All rows of a family end, and its links with them, before or after them; what comes later is somebody else's.
+    fn rebirth(&mut self, family: usize) -> Vec<Write> {
+        let bond = self.families[family].attributes.bond;
+        let mut writes: Vec<Write> = Vec::new();
+        for table in 1..self.plan.tables.len() {
+            let numbers = std::mem::take(self.rows(family, table));
+            self.families[family]
+                .gone
+                .entry(table)
+                .or_default()
+                .extend(numbers);
+            writes.push(self.at(
+                table,
+                What::Delete {
+                    bond,
+                    which: Which::All,
+                },
+            ));
+        }
+        let unlink = self.at(0, What::Unlink { bond });
+        if self.chance(0.5) {
+            writes.push(unlink);
+        } else {
+            writes.insert(0, unlink);
+        }
+        self.families[family].is_linked = false;
+        let life = bond.life + 1;
+        self.families[family].attributes = self.attributes(Bond { life, ..bond });
+        writes
+    }
+}

@@ -1,0 +1,250 @@
+//! Running a plan and its history on real databases and the real binaries.
+
+use super::history::{Connection, History, Piece, Transaction};
+use super::judge::{compare, content};
+use super::oracle::Oracle;
+use super::plan::Plan;
+use super::write::Write;
+use std::fmt::Write as _;
+use symstream_shared::db::{DatabaseKind, DbError, Sql};
+use symstream_shared::retry::Disposition;
+use symstream_tests::database::TestDatabase;
+use symstream_tests::eventually::eventually;
+use symstream_tests::network::{Network, PATIENCE, Site, installed, quiet};
+use symstream_tests::pair::loaded;
+
+/// How often a transaction is tried that other writers make impossible.
+const ATTEMPTS: usize = 50;
+
+/// Runs everything and judges.
+///
+/// # Panics
+/// When a node does not hold what it has to hold, or anything takes too long.
+pub async fn run(seed: u64, plan: &Plan, history: &History) {
+    let mut network = Network::start().await;
+    let report = network.folder.join(format!("seed-{seed}.txt"));
+    std::fs::write(&report, describe(seed, plan, history)).expect("write the configuration and the history");
+    eprintln!(
+        "SYM_TEST_SEED={seed}; configuration and history: {}",
+        report.display()
+    );
+    let mut sites = start(&mut network, plan, history).await;
+    let databases: Vec<TestDatabase> = sites.iter().map(|site| site.database.clone()).collect();
+    ready(plan, &sites).await;
+    for phase in &history.phases {
+        let writers: Vec<_> = phase
+            .connections
+            .iter()
+            .map(|connection| {
+                let scripts = scripts(plan, connection);
+                tokio::spawn(write(databases[connection.node].clone(), scripts))
+            })
+            .collect();
+        for writer in writers {
+            writer.await.expect("a writer");
+        }
+        settle(&sites).await;
+        let rows = judge(plan, &databases).await.unwrap_or_else(|found| {
+            panic!("SYM_TEST_SEED={seed}, {}:\n{found}", report.display());
+        });
+        eprintln!("{rows} rows are as they have to be");
+    }
+    for site in &mut sites {
+        site.stop().await;
+    }
+}
+
+async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Site> {
+    let mut sites: Vec<Site> = Vec::new();
+    for node in &plan.nodes {
+        let site = match sites.first() {
+            None => network.server(&node.group, &node.id, node.kind).await,
+            Some(server) => network.node(server, &node.group, &node.id, node.kind).await,
+        };
+        for table in &plan.tables {
+            site.database.run(&table.ddl(node.kind)).await;
+        }
+        sites.push(site);
+    }
+    network.configure(&sites[0], &plan.sql()).await;
+    for transaction in &history.before {
+        let script = script(plan, plan.nodes[0].kind, transaction, true);
+        sites[0].database.transaction(&script.sql).await;
+    }
+    for site in &sites[1..] {
+        network.admit(&sites[0], site).await;
+        if is_loaded(plan, site) {
+            network
+                .symadmin(&sites[0], &["reload-node", site.id()])
+                .await
+                .ok();
+        }
+    }
+    for site in &mut sites {
+        network.run(site);
+    }
+    sites
+}
+
+/// Whether the registration server sends rows to the node's group.
+fn is_loaded(plan: &Plan, site: &Site) -> bool {
+    let mut links = plan.group_links.iter();
+    links.any(|link| link.source == plan.nodes[0].group && link.target == site.group())
+}
+
+/// Waits until every node captures by the whole configuration and knows all nodes.
+async fn ready(plan: &Plan, sites: &[Site]) {
+    for site in &sites[1..] {
+        if is_loaded(plan, site) {
+            loaded(&sites[0], site.id()).await;
+        }
+    }
+    for site in sites {
+        let mut tables: Vec<&str> = Vec::new();
+        for flow in plan.flows() {
+            if flow.source == site.group() {
+                tables.push(&plan.tables[flow.trigger.table].name);
+            }
+        }
+        installed(site, &tables).await;
+        eventually(PATIENCE, format!("{} to know all nodes", site.id()), || async {
+            let sql = "select count(*) from sym_node_security where registration_time is not null";
+            let known = site.database.try_rows(sql).await.map_err(|err| err.to_string())?;
+            if known == [[sites.len().to_string()]] {
+                Ok(())
+            } else {
+                Err(format!("{known:?}"))
+            }
+        })
+        .await;
+    }
+    settle(sites).await;
+}
+
+/// Waits until nothing is on its way: what one node passes on may be with a node that was looked at before.
+async fn settle(sites: &[Site]) {
+    let all: Vec<&Site> = sites.iter().collect();
+    for _ in 0..=sites.len() {
+        quiet(&all).await;
+    }
+}
+
+/// Whether every table at every node is as it has to be.
+///
+/// # Errors
+/// All differences.
+pub async fn judge(plan: &Plan, databases: &[TestDatabase]) -> Result<usize, String> {
+    let oracle = Oracle::new(plan, databases);
+    let (mut rows, mut differences) = (0, String::new());
+    for (number, node) in plan.nodes.iter().enumerate() {
+        for (index, table) in plan.tables.iter().enumerate() {
+            for copy in [false, true] {
+                let expected = oracle.expected(number, index, copy).await?;
+                let found = content(&databases[number], table, copy).await?;
+                match compare(table.key.columns().len(), &expected, &found) {
+                    Ok(count) => rows += count,
+                    Err(difference) => {
+                        let what = if copy { "copy of " } else { "" };
+                        let (name, id, kind) = (&table.name, &node.id, node.kind);
+                        let _ = writeln!(differences, "{what}{name} at {id} ({kind}):\n{difference}");
+                    }
+                }
+            }
+        }
+    }
+    if differences.is_empty() {
+        Ok(rows)
+    } else {
+        Err(differences)
+    }
+}
+
+struct Script {
+    sql: String,
+    commits: bool,
+}
+
+fn scripts(plan: &Plan, connection: &Connection) -> Vec<Script> {
+    let kind = plan.nodes[connection.node].kind;
+    let transactions = connection.transactions.iter();
+    transactions
+        .map(|transaction| script(plan, kind, transaction, false))
+        .collect()
+}
+
+fn script(plan: &Plan, kind: DatabaseKind, transaction: &Transaction, before: bool) -> Script {
+    let mut statements = Vec::new();
+    let sql = |writes: &[Write]| -> Vec<String> {
+        let writes = writes.iter();
+        writes
+            .flat_map(|write| write.sql(&plan.tables, kind, before))
+            .collect()
+    };
+    for piece in &transaction.pieces {
+        match piece {
+            Piece::Plain(writes) => statements.extend(sql(writes)),
+            Piece::Savepoint { writes, released } => {
+                statements.push("savepoint here".to_owned());
+                statements.extend(sql(writes));
+                if !released {
+                    statements.push("rollback to savepoint here".to_owned());
+                }
+                statements.push("release savepoint here".to_owned());
+            }
+        }
+    }
+    Script {
+        sql: statements.join(";\n"),
+        commits: transaction.commits,
+    }
+}
+
+async fn write(database: TestDatabase, scripts: Vec<Script>) {
+    for script in scripts {
+        let mut attempt = 1;
+        while let Err(err) = execute(&database, &script).await {
+            // The loader writes to the same tables.
+            assert!(
+                err.disposition == Disposition::Retry && attempt < ATTEMPTS,
+                "{err}\n{}",
+                script.sql
+            );
+            attempt += 1;
+        }
+    }
+}
+
+async fn execute(database: &TestDatabase, script: &Script) -> Result<(), DbError> {
+    let mut tx = database.begin().await?;
+    tx.execute_script(&script.sql).await?;
+    if script.commits {
+        tx.commit().await
+    } else {
+        tx.rollback().await
+    }
+}
+
+fn describe(seed: u64, plan: &Plan, history: &History) -> String {
+    let mut text = format!("SYM_TEST_SEED={seed}\n\n{plan:#?}\n\n");
+    for node in &plan.nodes {
+        let tables: String = plan.tables.iter().map(|table| table.ddl(node.kind)).collect();
+        let _ = writeln!(text, "-- tables of {} ({})\n{tables}", node.id, node.kind);
+    }
+    let _ = writeln!(text, "-- configuration\n{}", plan.sql());
+    let mut show = |title: String, node: usize, transactions: &[Transaction], before: bool| {
+        let _ = writeln!(text, "-- {title}");
+        for transaction in transactions {
+            let script = script(plan, plan.nodes[node].kind, transaction, before);
+            let end = if script.commits { "commit" } else { "rollback" };
+            let _ = writeln!(text, "begin;\n{};\n{end};", script.sql);
+        }
+    };
+    show("before".to_owned(), 0, &history.before, true);
+    for (number, phase) in history.phases.iter().enumerate() {
+        for connection in &phase.connections {
+            let title = format!("phase {number} at {}", plan.nodes[connection.node].id);
+            show(title, connection.node, &connection.transactions, false);
+        }
+    }
+    text
+}
