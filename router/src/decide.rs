@@ -1,72 +1,13 @@
 //! The decision: which nodes get which changes of a part. Pure, so that it comes out the same when it is made
 //! again after a crash or by another router.
 
-use crate::column_expression::BindError;
+use crate::error::DecideError;
 use crate::selector::{Candidates, Selector};
+use crate::target_tables::TargetTables;
 use std::collections::{BTreeMap, HashMap};
 use symstream_shared::id::{GroupId, NodeId};
-use symstream_shared::model::{Config, Node, Rule};
-use symstream_shared::wire::{DataRange, Part, TableInfo};
-
-/// Why a part can not be routed. Nothing of its batch goes out then, and its source's lanes of this channel
-/// wait: a row is never sent to nobody because of an error.
-#[derive(Debug, thiserror::Error)]
-pub enum DecideError {
-    /// A rule names a column that the table does not have.
-    #[error("rule {rule}: {source}")]
-    Column {
-        /// The rule.
-        rule: String,
-        /// Which column.
-        source: BindError,
-    },
-    /// The source did not say what its database answers for a rule that asks it.
-    #[error(
-        "rule {rule}: the source sent no answer for data_id {data_id} of table {table}; if the rule was another one \
-         when this was captured, put that one back until it is routed"
-    )]
-    NoAnswer {
-        /// The rule.
-        rule: String,
-        /// The table.
-        table: String,
-        /// The change.
-        data_id: i64,
-    },
-    /// The part contradicts itself.
-    #[error("change {change} of the part belongs to table {table}, of which the part has {count}")]
-    NoTable {
-        /// The change's index.
-        change: usize,
-        /// Its table's index.
-        table: u16,
-        /// How many tables there are.
-        count: usize,
-    },
-    /// More tables than a part can count.
-    #[error("the part's rows go to {0} tables; a part can have 65,535")]
-    TooManyTables(usize),
-    /// The initial load's node is not in the configuration that the source named.
-    #[error("node {node}, which an initial load is for, is not in version {version} of the configuration")]
-    UnknownTarget {
-        /// The node.
-        node: NodeId,
-        /// The version.
-        version: i64,
-    },
-    /// The source says that it belongs to a group that it does not belong to.
-    #[error(
-        "node {node} sends as one of group {group}, but version {version} of the configuration says otherwise"
-    )]
-    ForeignGroup {
-        /// The source.
-        node: NodeId,
-        /// What it says.
-        group: GroupId,
-        /// The version.
-        version: i64,
-    },
-}
+use symstream_shared::model::{Config, LinkAction, Node, Rule};
+use symstream_shared::wire::{Change, DataRange, Part, Request, TableInfo};
 
 /// One change as one node gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,15 +18,28 @@ pub struct Routed {
     pub table: usize,
 }
 
+/// What one node gets.
+#[derive(Debug)]
+pub struct Target {
+    /// Its changes, in the order in which they have to be applied; empty for a statement.
+    pub rows: Vec<Routed>,
+    /// The kind of the link from the source's group to the node's.
+    pub action: LinkAction,
+    /// The channel is ignored for this node: it counts as done without being sent.
+    pub ignored: bool,
+}
+
 /// What becomes of a part.
 #[derive(Debug, Default)]
 pub struct Decision {
     /// The tables as the nodes get them: with the target's names.
     pub tables: Vec<TableInfo>,
-    /// For each node that gets anything its changes, in the order in which they have to be applied.
-    pub targets: BTreeMap<NodeId, Vec<Routed>>,
+    /// The nodes that get anything.
+    pub targets: BTreeMap<NodeId, Target>,
     /// The changes for nobody.
     pub unrouted: Vec<usize>,
+    /// The part's tables with changes whose triggers were all deleted.
+    pub forgotten: Vec<usize>,
 }
 
 impl Decision {
@@ -93,7 +47,7 @@ impl Decision {
     pub fn copies_max(&self) -> usize {
         self.targets
             .values()
-            .flat_map(|rows| rows.chunk_by(|one, next| one.change == next.change))
+            .flat_map(|target| target.rows.chunk_by(|one, next| one.change == next.change))
             .map(<[Routed]>::len)
             .max()
             .unwrap_or(1)
@@ -103,7 +57,8 @@ impl Decision {
 /// Decides by exactly this configuration, which has to be the one that the part names.
 ///
 /// An initial load asks its rules about its rows' values only: whether a rule is for inserts, and whether the
-/// node is enabled, was settled when the load was asked for.
+/// node is enabled, was settled when the load was asked for. The rows of a request ([`Request::Reload`]) are asked
+/// about in the same way; but what a request is, it is for a node that may get something now, else for nobody.
 ///
 /// # Errors
 /// [`DecideError`]; the same part and configuration give the same error again.
@@ -150,7 +105,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
                     continue;
                 }
                 for &node in selector.select(change_index, change)?.iter() {
-                    if rule.ping_back || !change.path.contains(&nodes[node].node_id) {
+                    if may_go_on(change, &nodes[node].node_id, rule) {
                         selected[node].push(Routed {
                             change: change_index,
                             table: target_table,
@@ -160,10 +115,25 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
             }
         }
     }
-    if tables.tables.len() > usize::from(u16::MAX) {
-        return Err(DecideError::TooManyTables(tables.tables.len()));
+    if tables.len() > usize::from(u16::MAX) {
+        return Err(DecideError::TooManyTables(tables.len()));
     }
-    Ok(collect(part, &nodes, selected, tables.tables))
+    let (targets, unrouted) = collect(part, config, &nodes, selected, &tables);
+    Ok(Decision {
+        tables: tables.into_tables(),
+        targets,
+        unrouted,
+        forgotten: forgotten_tables(part, config, &by_table),
+    })
+}
+
+/// Whether a change may go to a node: it ends where it has been, so that none goes round in a ring for ever. A rule
+/// that sends changes back does so once, to the node that brought the change, for that node may do the same.
+fn may_go_on(change: &Change, node: &NodeId, rule: &Rule) -> bool {
+    match change.path.split_last() {
+        Some((brought_by, before)) if rule.ping_back && brought_by == node => !before.contains(node),
+        _ => !change.path.contains(node),
+    }
 }
 
 /// Runs of consecutive `data_id`s: a range never spans an id that is not given.
@@ -181,28 +151,47 @@ pub fn ranges(data_ids: impl IntoIterator<Item = i64>) -> Vec<DataRange> {
     ranges
 }
 
-fn collect(part: &Part, nodes: &[&Node], selected: Vec<Vec<Routed>>, tables: Vec<TableInfo>) -> Decision {
+/// What each node gets, and the changes that nobody gets.
+fn collect(
+    part: &Part,
+    config: &Config,
+    nodes: &[&Node],
+    selected: Vec<Vec<Routed>>,
+    tables: &TargetTables,
+) -> (BTreeMap<NodeId, Target>, Vec<usize>) {
+    let is_statement = matches!(part.request, Some(Request::Statement { .. }));
     let mut is_routed = vec![false; part.rows.changes.len()];
     let mut targets = BTreeMap::new();
     for (node, mut rows) in nodes.iter().zip(selected) {
-        if rows.is_empty() {
+        if rows.is_empty() && !is_statement {
             continue;
         }
-        // Rules and tables were gone through one by one: back to the order of the changes, and what two rules
-        // send to the same table goes there once.
-        rows.sort_unstable();
-        rows.dedup();
+        // There are no rules without a link.
+        let Some(link) = config.link(&part.source_group, &node.group) else {
+            continue;
+        };
+        tables.in_order_and_once(&mut rows);
         for row in &rows {
             is_routed[row.change] = true;
         }
-        targets.insert(node.node_id.clone(), rows);
+        let target = Target {
+            rows,
+            action: link.action,
+            ignored: config.control(&node.node_id, &part.channel).ignored,
+        };
+        targets.insert(node.node_id.clone(), target);
     }
     let unrouted = (0..is_routed.len()).filter(|index| !is_routed[*index]).collect();
-    Decision {
-        tables,
-        targets,
-        unrouted,
-    }
+    (targets, unrouted)
+}
+
+fn forgotten_tables(part: &Part, config: &Config, by_table: &[Vec<usize>]) -> Vec<usize> {
+    let is_known = |trigger: &String| config.triggers.contains_key(trigger);
+    let tables = part.rows.tables.iter().zip(by_table).enumerate();
+    tables
+        .filter(|(_, (table, changes))| !changes.is_empty() && !table.trigger_ids.iter().any(is_known))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
@@ -223,48 +212,23 @@ fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
 
 /// The nodes that may get anything, in no order: the decision lists them by their ids.
 fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, DecideError> {
-    if let Some(target) = &part.target {
-        return match config.nodes.get(target) {
+    let may_get_changes = |node: &&Node| {
+        node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
+    };
+    match (&part.target, &part.request) {
+        (None, None) => Ok(config.nodes.values().filter(may_get_changes).collect()),
+        (None, Some(_)) => Ok(Vec::new()),
+        (Some(target), Some(_)) => {
+            let node = config.nodes.get(target).filter(may_get_changes);
+            Ok(node.into_iter().collect())
+        }
+        (Some(target), None) => match config.nodes.get(target) {
             Some(node) => Ok(vec![node]),
             None => Err(DecideError::UnknownTarget {
                 node: target.clone(),
                 version: config.version,
             }),
-        };
-    }
-    Ok(config
-        .nodes
-        .values()
-        .filter(|node| {
-            node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
-        })
-        .collect())
-}
-
-/// The tables as the nodes get them, each once.
-#[derive(Default)]
-struct TargetTables {
-    tables: Vec<TableInfo>,
-    known: HashMap<(usize, Option<String>, String, bool), usize>,
-}
-
-impl TargetTables {
-    fn index(&mut self, source_index: usize, source: &TableInfo, rule: &Rule) -> usize {
-        let key = (
-            source_index,
-            rule.target_schema.clone(),
-            rule.target_table.clone(),
-            rule.column_level,
-        );
-        *self.known.entry(key).or_insert_with(|| {
-            self.tables.push(TableInfo {
-                target_schema: rule.target_schema.clone(),
-                target_table: rule.target_table.clone(),
-                column_level: rule.column_level,
-                ..source.clone()
-            });
-            self.tables.len() - 1
-        })
+        },
     }
 }
 

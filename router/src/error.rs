@@ -1,8 +1,9 @@
 //! Why a batch can not be routed, and the one answer to each reason.
 
-use crate::decide::DecideError;
+use crate::column_expression::BindError;
 use symstream_nats::BusError;
 use symstream_shared::db::DbError;
+use symstream_shared::id::{GroupId, NodeId};
 use symstream_shared::model::ModelError;
 use symstream_shared::wire::WireError;
 
@@ -21,6 +22,66 @@ pub enum Error {
     /// A part of the service ended for a reason that nobody thought of.
     #[error("the router's {0} ended unexpectedly")]
     Crashed(String),
+}
+
+/// Why a part can not be routed. Nothing of its batch goes out then, and its source's lanes of this channel
+/// wait: a row is never sent to nobody because of an error.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// A rule names a column that the table does not have.
+    #[error("rule {rule}: {source}")]
+    Column {
+        /// The rule.
+        rule: String,
+        /// Which column.
+        source: BindError,
+    },
+    /// The source did not say what its database answers for a rule that asks it.
+    #[error(
+        "rule {rule}: the source sent no answer for data_id {data_id} of table {table}; if the rule was another one \
+         when this was captured, put that one back until it is routed"
+    )]
+    NoAnswer {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// The change.
+        data_id: i64,
+    },
+    /// The part contradicts itself.
+    #[error("change {change} of the part belongs to table {table}, of which the part has {count}")]
+    NoTable {
+        /// The change's index.
+        change: usize,
+        /// Its table's index.
+        table: u16,
+        /// How many tables there are.
+        count: usize,
+    },
+    /// More tables than a part can count.
+    #[error("the part's rows go to {0} tables; a part can have 65,535")]
+    TooManyTables(usize),
+    /// The initial load's node is not in the configuration that the source named.
+    #[error("node {node}, which an initial load is for, is not in version {version} of the configuration")]
+    UnknownTarget {
+        /// The node.
+        node: NodeId,
+        /// The version.
+        version: i64,
+    },
+    /// The source says that it belongs to a group that it does not belong to.
+    #[error(
+        "node {node} sends as one of group {group}, but version {version} of the configuration says otherwise"
+    )]
+    ForeignGroup {
+        /// The source.
+        node: NodeId,
+        /// What it says.
+        group: GroupId,
+        /// The version.
+        version: i64,
+    },
 }
 
 /// Why a batch is not routed now.

@@ -8,8 +8,10 @@ mod column_expression;
 mod configuration_cache;
 mod decide;
 mod error;
+mod forgotten;
 mod held;
 mod lane_output;
+mod lanes;
 mod part_reader;
 mod partition;
 mod registrar;
@@ -17,6 +19,7 @@ mod report;
 mod route;
 mod selector;
 mod service;
+mod target_tables;
 
 pub use error::Error;
 pub use service::Service;

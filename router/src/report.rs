@@ -1,10 +1,11 @@
 //! The router's reports: which nodes get which rows.
 
 use crate::decide::{Decision, ranges};
+use crate::lanes::Outputs;
 use crate::part_reader::NumberedPart;
 use std::collections::HashMap;
 use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::wire::{DataRange, Part, RoutedReport, TargetRows};
+use symstream_shared::wire::{DataRange, Part, Request, RoutedReport, TargetRows};
 
 /// Ranges in one report: keeps it below half a megabyte even when nothing of it can be compressed.
 const RANGES_MAX: usize = 20_000;
@@ -21,29 +22,35 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// The reports on one part: on its rows, and with the batch's last part the one that ends the batch, with
-    /// the number of changes that each node got in all. An initial load's rows have no `data_id`.
+    /// the number of changes that each node got in all. An initial load's rows have no `data_id`; those of a request
+    /// all have the request's, which is for nobody when no part of its batch was for anybody.
     pub(crate) fn on_part(
         &self,
         numbered: &NumberedPart,
         decision: &Decision,
-        counts: impl Iterator<Item = (NodeId, u64)>,
+        outputs: &Outputs,
         sent_ms: i64,
     ) -> Vec<RoutedReport> {
         let mut reports = self.on_rows(&numbered.part, decision, sent_ms);
         if numbered.is_last {
             let rows = if reports.len() == 1 { reports.pop() } else { None };
-            reports.push(self.last(rows, counts, sent_ms));
+            let mut last = self.last(rows, outputs, sent_ms);
+            if last.targets.is_empty() {
+                last.unrouted.extend(numbered.part.request.iter().map(range_of));
+            }
+            reports.push(last);
         }
         reports
     }
 
     fn on_rows(&self, part: &Part, decision: &Decision, sent_ms: i64) -> Vec<RoutedReport> {
-        let ids = |changes: &mut dyn Iterator<Item = usize>| {
-            ranges(
+        let ids = |changes: &mut dyn Iterator<Item = usize>| match &part.request {
+            Some(request) => vec![range_of(request)],
+            None => ranges(
                 changes
                     .map(|index| part.rows.changes[index].data_id)
                     .filter(|id| *id > 0),
-            )
+            ),
         };
         let mut pages = Pages {
             reporter: self,
@@ -52,33 +59,33 @@ impl Reporter {
             open: self.report(sent_ms, false),
             count: 0,
         };
-        for (node, routed) in &decision.targets {
-            pages.add(Some(node), &ids(&mut routed.iter().map(|row| row.change)));
+        for (node, target) in &decision.targets {
+            let ranges = ids(&mut target.rows.iter().map(|row| row.change));
+            pages.add(Some((node, target.ignored)), &ranges);
         }
-        pages.add(None, &ids(&mut decision.unrouted.iter().copied()));
+        if part.request.is_none() {
+            pages.add(None, &ids(&mut decision.unrouted.iter().copied()));
+        }
         pages.close()
     }
 
     /// The batch's last report. `rows` is the report on the last part's rows where it is the only one: both go
     /// out as one message.
-    fn last(
-        &self,
-        rows: Option<RoutedReport>,
-        counts: impl Iterator<Item = (NodeId, u64)>,
-        sent_ms: i64,
-    ) -> RoutedReport {
+    fn last(&self, rows: Option<RoutedReport>, outputs: &Outputs, sent_ms: i64) -> RoutedReport {
         let rows = rows.unwrap_or_else(|| self.report(sent_ms, true));
         let mut ranges: HashMap<NodeId, Vec<DataRange>> = rows
             .targets
             .into_iter()
             .map(|target| (target.node, target.ranges))
             .collect();
-        let targets = counts
-            .map(|(node, change_count)| TargetRows {
-                ranges: ranges.remove(&node).unwrap_or_default(),
-                node,
-                change_count,
-                ignored: false,
+        let targets = outputs
+            .counts()
+            .into_iter()
+            .map(|count| TargetRows {
+                ranges: ranges.remove(&count.node).unwrap_or_default(),
+                node: count.node,
+                change_count: count.change_count,
+                ignored: count.ignored,
             })
             .collect();
         RoutedReport {
@@ -104,6 +111,10 @@ impl Reporter {
     }
 }
 
+fn range_of(request: &Request) -> DataRange {
+    (request.data_id(), request.data_id())
+}
+
 /// Reports on one part's rows, each within the limit.
 struct Pages<'a> {
     reporter: &'a Reporter,
@@ -115,8 +126,8 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Adds a node's rows, or those for nobody.
-    fn add(&mut self, node: Option<&NodeId>, ranges: &[DataRange]) {
+    /// Adds the rows of a node, with whether it is ignored, or those for nobody.
+    fn add(&mut self, node: Option<(&NodeId, bool)>, ranges: &[DataRange]) {
         for ranges in ranges.chunks(RANGES_MAX) {
             if self.count > 0 && self.count + ranges.len() > RANGES_MAX {
                 let next = self.reporter.report(self.sent_ms, false);
@@ -125,11 +136,11 @@ impl Pages<'_> {
             }
             self.count += ranges.len();
             match node {
-                Some(node) => self.open.targets.push(TargetRows {
+                Some((node, ignored)) => self.open.targets.push(TargetRows {
                     node: node.clone(),
                     ranges: ranges.to_vec(),
                     change_count: 0,
-                    ignored: false,
+                    ignored,
                 }),
                 None => self.open.unrouted.extend(ranges),
             }

@@ -1,7 +1,7 @@
 //! The nodes that one rule selects for one change.
 
 use crate::column_expression::{BoundExpression, NodeAttribute, Selected};
-use crate::decide::DecideError;
+use crate::error::DecideError;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use symstream_shared::id::GroupId;

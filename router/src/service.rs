@@ -2,6 +2,7 @@
 
 use crate::configuration_cache::ConfigurationCache;
 use crate::error::Error;
+use crate::forgotten::ForgottenTriggers;
 use crate::registrar::Registrar;
 use crate::route::BatchRouter;
 use crate::{held, partition};
@@ -48,12 +49,14 @@ impl Service {
                 return Ok(());
             };
             loops.spawn(registrar.clone().publish_configurations(stop.clone()));
-            loops.spawn(registrar.answer_registrations(stop.clone()));
+            loops.spawn(registrar.clone().answer_registrations(stop.clone()));
+            loops.spawn(registrar.record_heartbeats(stop.clone()));
         }
         let router = Arc::new(BatchRouter {
             bus: bus.clone(),
             configurations: ConfigurationCache::new(bus.clone(), self.engine.server().clone()),
             hostname: hostname(),
+            forgotten: ForgottenTriggers::default(),
         });
         for number in 0..PARTITION_COUNT {
             let loop_run = partition::run(router.clone(), number, stop.clone());

@@ -1,7 +1,11 @@
 //! The router with a real nats-server, and SQLite for the registration server's tables.
 
+mod edits;
+mod heartbeat;
 mod holding;
 mod registrar;
+mod requests;
 mod routing;
 mod takeover;
+mod targets;
 mod world;

@@ -181,9 +181,21 @@ impl World {
 
     /// Waits for `batch_count` batches in a lane from cloud, checking the chain and that parts are whole.
     pub async fn receive(&self, target: &str, channel_id: &str, batch_count: usize) -> Received {
+        self.receive_by(LinkAction::Push, target, channel_id, batch_count)
+            .await
+    }
+
+    /// The same of what came by links of this kind.
+    pub async fn receive_by(
+        &self,
+        action: LinkAction,
+        target: &str,
+        channel_id: &str,
+        batch_count: usize,
+    ) -> Received {
         let mut deliveries = self
             .bus
-            .lane_deliveries(&node(target), &channel(channel_id), LinkAction::Push);
+            .lane_deliveries(&node(target), &channel(channel_id), action);
         let mut received = Received::default();
         let mut parts: BTreeMap<(i64, u32), Message> = BTreeMap::new();
         while received.batches.len() < batch_count {

@@ -5,10 +5,14 @@ use symstream_shared::cell::Cell;
 use symstream_shared::id::{ChannelId, ExternalId};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::model::{
-    ColumnExpression, LinkAction, LookupRule, NodeGroupLink, Router, RuleKind, Subselect, Trigger,
-    TriggerRouter,
+    ColumnExpression, LinkAction, LookupRule, NodeChannelCtl, NodeGroupLink, Router, RuleKind, Subselect,
+    Trigger, TriggerRouter,
 };
 use symstream_shared::wire::{Change, ColumnInfo, Operation, Rows, RuleAnswers, RuleId};
+
+mod paths;
+mod requests;
+mod shared_rows;
 
 fn node_id(id: &str) -> NodeId {
     NodeId::new(id).expect("id")
@@ -200,7 +204,12 @@ fn outcome(part: &Part, config: &Config) -> (Vec<(String, Vec<usize>)>, Vec<usiz
     let targets = decision
         .targets
         .iter()
-        .map(|(node, rows)| (node.to_string(), rows.iter().map(|row| row.change).collect()))
+        .map(|(node, target)| {
+            (
+                node.to_string(),
+                target.rows.iter().map(|row| row.change).collect(),
+            )
+        })
         .collect();
     (targets, decision.unrouted)
 }
@@ -241,23 +250,42 @@ fn only_enabled_registered_nodes_behind_a_link_get_anything() {
 }
 
 #[test]
-fn a_change_never_goes_back_to_where_it_came_from_unless_the_rule_says_so() {
+fn a_batch_goes_to_each_node_by_the_link_into_its_group() {
     let mut config = with(RuleKind::Default);
-    let mut part = inserts(&["1", "2"]);
-    part.rows.changes[0].path = vec![node_id("b")];
-    assert_eq!(
-        outcome(&part, &config).0,
-        got(&[("a", &[0, 1]), ("b", &[1]), ("c", &[0, 1])])
-    );
-    config.trigger_routers[0].ping_back = true;
-    assert_eq!(
-        outcome(&part, &config).0,
-        got(&[("a", &[0, 1]), ("b", &[0, 1]), ("c", &[0, 1])])
-    );
-    // The source itself is no target, not even of a rule within its group.
-    link(&mut config, "from", "from");
-    config.routers.get_mut("r").expect("router").target_group = group("from");
-    assert_eq!(outcome(&part, &config), (Vec::new(), vec![0, 1]));
+    config.nodes.get_mut(&node_id("b")).expect("node").group = group("asking");
+    link(&mut config, "from", "asking");
+    let key = (group("from"), group("asking"));
+    config.links.get_mut(&key).expect("link").action = LinkAction::WaitForPull;
+    let to_asking = Router {
+        target_group: group("asking"),
+        ..router("asking", RuleKind::Default)
+    };
+    add(&mut config, to_asking);
+    let decision = decide(&inserts(&["1"]), &config).expect("decision");
+    let actions: Vec<_> = decision.targets.values().map(|target| target.action).collect();
+    let (push, wait) = (LinkAction::Push, LinkAction::WaitForPull);
+    assert_eq!(actions, [push, wait, push]);
+}
+
+#[test]
+fn a_node_that_ignores_the_channel_is_decided_about_as_any_other() {
+    let mut config = with(column("place=:EXTERNAL_ID"));
+    let ignored = NodeChannelCtl {
+        suspended: false,
+        ignored: true,
+    };
+    let suspended = NodeChannelCtl {
+        suspended: true,
+        ignored: false,
+    };
+    let other = ChannelId::new("other").expect("id");
+    config.controls.insert((node_id("a"), channel()), ignored);
+    config.controls.insert((node_id("b"), channel()), suspended);
+    config.controls.insert((node_id("c"), other), ignored);
+    let decision = decide(&inserts(&["xa", "xb", "xc"]), &config).expect("decision");
+    let ignored: Vec<_> = decision.targets.values().map(|target| target.ignored).collect();
+    assert_eq!(ignored, [true, false, false]);
+    assert!(decision.unrouted.is_empty());
 }
 
 #[test]
@@ -354,6 +382,7 @@ fn two_rules_send_a_row_to_one_table_once_and_to_two_tables_twice() {
     config.routers.get_mut("again").expect("router").target_table = Some("archive".to_owned());
     let decision = decide(&part, &config).expect("decision");
     let tables: Vec<(usize, &str)> = decision.targets[&node_id("a")]
+        .rows
         .iter()
         .map(|row| (row.change, decision.tables[row.table].target_table.as_str()))
         .collect();
@@ -438,7 +467,7 @@ proptest! {
                 })
                 .collect();
             let actual: Vec<usize> =
-                decision.targets.get(&node_id(node)).into_iter().flatten().map(|row| row.change).collect();
+                decision.targets.get(&node_id(node)).into_iter().flat_map(|target| &target.rows).map(|row| row.change).collect();
             routed.extend(expected.iter().copied());
             prop_assert_eq!(actual, expected);
         }
