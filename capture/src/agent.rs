@@ -128,7 +128,13 @@ impl Prepared {
             return Ok(None);
         };
         let what = format!("capture of engine {}: its parameters", self.engine.name);
-        let read = || parameters::read(&self.database, &self.tables, &self.engine);
+        let read = || async {
+            match parameters::read(&self.database, &self.tables, &self.engine).await {
+                // A value is wrong, which the loop that reads them says. Capturing goes on meanwhile.
+                Err(err) if err.disposition() == Disposition::Hold => Ok(Parameters::of(&self.engine)),
+                read => read,
+            }
+        };
         let Some(parameters) = until_done(&what, shutdown, read).await? else {
             return Ok(None);
         };

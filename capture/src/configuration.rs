@@ -3,10 +3,15 @@
 //! At the registration server the tables are the truth, and its registrar publishes them under growing versions;
 //! elsewhere newer versions are adopted into the node's own tables. Either way batches are routed by a version
 //! exactly as it was published, so that is what the publisher gets.
+//!
+//! After every connection to NATS the newest version is asked for before anything is published. A node that has one
+//! goes on with it when NATS answers that there is no newer one, or none at all: the registration server may be away
+//! for long, or its stream may have been lost.
 
 use crate::error::Error;
-use crate::source::Source;
+use crate::source::{KnownConfig, Source};
 use crate::state;
+use crate::triggers::own_configuration;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +29,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 /// Where the loop tells what it found.
 pub(crate) struct Outlets {
     /// The configuration for routing.
-    pub config: watch::Sender<Option<Arc<Config>>>,
+    pub config: watch::Sender<KnownConfig>,
     /// Changes when the triggers may have to change.
     pub changed: watch::Sender<u64>,
 }
@@ -33,28 +38,65 @@ pub(crate) struct Outlets {
 pub(crate) async fn run(source: Source, bus: Bus, outlets: Arc<Outlets>) -> Result<Infallible, Error> {
     let server = source.engine.server();
     let is_server = source.engine.is_registration_server();
+    let mut connections = bus.connections();
     let mut changes = if is_server {
         None
     } else {
         Some(bus.configuration_changes(server).await?)
     };
+    let mut refused = None;
     loop {
+        connections.borrow_and_update();
+        let connection = bus.connection();
         if !is_server && let Some(latest) = bus.latest_configuration(server).await? {
-            adopt(&source, &latest).await?;
+            adopt(&source, &latest, &mut refused).await?;
         }
-        let version = own_version(&source).await?;
-        let known = outlets.config.borrow().as_ref().map(|config| config.version);
-        if version > 0 && known != Some(version) {
-            let published = bus.configuration(server, version).await?.ok_or_else(|| {
-                BusError::Missing(format!("version {version} of the configuration of {server}"))
-            })?;
-            let config = Config::from_wire(&published)?;
-            tracing::info!(version, "configuration in force");
-            outlets.config.send_replace(Some(Arc::new(config)));
-            outlets.changed.send_modify(|count| *count += 1);
+        take_over(&source, &bus, &outlets).await?;
+        outlets.config.send_if_modified(|known| {
+            let is_news = known.asked_over != connection;
+            known.asked_over = connection;
+            is_news
+        });
+        tokio::select! {
+            () = wait(changes.as_mut()) => {}
+            changed = connections.changed() => if changed.is_err() {
+                wait(changes.as_mut()).await;
+            },
         }
-        wait(changes.as_mut()).await;
     }
+}
+
+/// Tells about the version that the node's own tables have, where it is another than before.
+async fn take_over(source: &Source, bus: &Bus, outlets: &Outlets) -> Result<(), Error> {
+    let server = source.engine.server();
+    let version = own_version(source).await?;
+    let known = outlets
+        .config
+        .borrow()
+        .config
+        .as_ref()
+        .map(|config| config.version);
+    if version == 0 || known == Some(version) {
+        return Ok(());
+    }
+    let config = match bus.configuration(server, version).await? {
+        Some(published) => Config::from_wire(&published)?,
+        // The registrar publishes it within seconds, or again.
+        None if source.engine.is_registration_server() => {
+            let missing = format!("version {version} of the configuration of {server}");
+            return Err(BusError::Missing(missing).into());
+        }
+        None => {
+            tracing::warn!(version, %server, "nats does not have the configuration any more; the node goes on with its own copy");
+            own_configuration(source).await?
+        }
+    };
+    tracing::info!(version, "configuration in force");
+    outlets
+        .config
+        .send_modify(|known| known.config = Some(Arc::new(config)));
+    outlets.changed.send_modify(|count| *count += 1);
+    Ok(())
 }
 
 async fn own_version(source: &Source) -> Result<i64, Error> {
@@ -62,13 +104,21 @@ async fn own_version(source: &Source) -> Result<i64, Error> {
     state::number(&mut conn, &source.tables, state::CONFIG_VERSION).await
 }
 
-/// Writes a newer version into the node's own tables, all of it or nothing.
-async fn adopt(source: &Source, latest: &Configuration) -> Result<(), Error> {
+/// Writes a newer version into the node's own tables, all of it or nothing. One that can not be used is not adopted, and
+/// said once: the node goes on with the one it has.
+async fn adopt(source: &Source, latest: &Configuration, refused: &mut Option<i64>) -> Result<(), Error> {
     if latest.version <= own_version(source).await? {
         return Ok(());
     }
-    // A version that is not valid is not adopted: the node goes on with the one it has.
-    Config::from_wire(latest)?;
+    if let Err(err) = Config::from_wire(latest) {
+        if refused.replace(latest.version) != Some(latest.version) {
+            tracing::error!(
+                node_id = %source.node, version = latest.version, error = %err,
+                "configuration can not be used; the node goes on with the one it has"
+            );
+        }
+        return Ok(());
+    }
     let mut tx = source.database.begin(TxKind::Write).await?;
     adopt_configuration(&mut tx, &source.tables, latest).await?;
     tx.commit().await?;
@@ -84,3 +134,6 @@ async fn wait(changes: Option<&mut ConfigurationChanges>) {
         tokio::time::sleep(ASK_EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

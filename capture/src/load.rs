@@ -37,7 +37,7 @@ const EXTRACTED: &str = "extracted";
 /// Serves requests for ever, one load after the other.
 pub(crate) async fn run(source: Source, bus: Bus, config: ConfigReceiver) -> Result<Infallible, Error> {
     loop {
-        let known: Option<Arc<Config>> = config.borrow().clone();
+        let known: Option<Arc<Config>> = config.borrow().current(&bus);
         if let Some(known) = known {
             serve(&source, &bus, &known).await?;
         }

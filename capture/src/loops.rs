@@ -3,6 +3,7 @@
 use crate::configuration::{self, Outlets};
 use crate::dialect::reading::Backlog;
 use crate::error::Error;
+use crate::heartbeat::LastHeartbeat;
 use crate::source::Source;
 use crate::supervision::until_done;
 use crate::{heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
@@ -23,9 +24,10 @@ pub(crate) fn start(
 ) -> JoinSet<Result<(), Error>> {
     let cut = Arc::new(watch::Sender::new(0));
     let outlets = Arc::new(Outlets {
-        config: watch::Sender::new(None),
+        config: watch::Sender::default(),
         changed: watch::Sender::new(0),
     });
+    let last_heartbeat = Arc::<LastHeartbeat>::default();
     let mut tasks = JoinSet::new();
     let mut spawn = |what: &str, run: Box<dyn Fn() -> LoopFuture + Send>| {
         let (what, life) = (format!("{what} of node {}", source.node), life.clone());
@@ -63,10 +65,16 @@ pub(crate) fn start(
         Box::new(move || Box::pin(purge::run(source.clone())))
     });
     spawn("heartbeat", {
-        let source = source.clone();
-        Box::new(move || Box::pin(heartbeat::run(source.clone())))
+        let (source, last) = (source.clone(), Arc::clone(&last_heartbeat));
+        Box::new(move || Box::pin(heartbeat::run(source.clone(), Arc::clone(&last))))
     });
-    tasks.spawn(with_bus(source.clone(), cut, outlets, life.clone()));
+    tasks.spawn(with_bus(
+        source.clone(),
+        cut,
+        outlets,
+        last_heartbeat,
+        life.clone(),
+    ));
     tasks
 }
 
@@ -77,6 +85,7 @@ async fn with_bus(
     source: Source,
     cut: Arc<watch::Sender<u64>>,
     outlets: Arc<Outlets>,
+    last_heartbeat: Arc<LastHeartbeat>,
     life: CancellationToken,
 ) -> Result<(), Error> {
     let name = |what: &str| format!("{what} of node {}", source.node);
@@ -87,11 +96,12 @@ async fn with_bus(
     let Some(bus) = connected.await? else {
         return Ok(());
     };
-    let (configuration, publishing, recording, loading) = (
+    let (configuration, publishing, recording, loading, telling) = (
         name("configuration"),
         name("publishing"),
         name("recording"),
         name("initial load"),
+        name("telling of heartbeats"),
     );
     tokio::try_join!(
         until_done(&configuration, &life, || {
@@ -111,6 +121,11 @@ async fn with_bus(
             source.clone(),
             bus.clone(),
             outlets.config.subscribe()
+        )),
+        until_done(&telling, &life, || heartbeat::tell(
+            source.clone(),
+            bus.clone(),
+            Arc::clone(&last_heartbeat)
         )),
     )?;
     Ok(())

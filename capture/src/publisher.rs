@@ -8,7 +8,9 @@
 //!    behind it get new numbers and it is published whole;
 //! 3. if there is none, or an older one than before, the stream has lost messages: publishing begins at the first
 //!    unreported batch again;
-//! 4. a batch is encoded in one snapshot transaction, completely, because each message names how many there are;
+//! 4. it waits until the newest configuration was asked for over the connection that is there now: what was captured
+//!    while NATS was away is routed by the rules that hold when it is back;
+//! 5. a batch is encoded in one snapshot transaction, completely, because each message names how many there are;
 //!    then published, one message in flight, fenced by the subject's last sequence.
 
 use crate::answers::Asker;
@@ -89,6 +91,28 @@ async fn publish_channel(
     source: &Source,
     bus: &Bus,
     channel: &ChannelId,
+    config: ConfigReceiver,
+    cut: watch::Receiver<u64>,
+) -> Result<Infallible, Error> {
+    let mut connections = bus.connections();
+    loop {
+        connections.borrow_and_update();
+        tokio::select! {
+            biased;
+            ended = publish_batches(source, bus, channel, config.clone(), cut.clone()) => return ended,
+            // The batch in hand was encoded over the connection before: there may be newer rules for it.
+            changed = connections.changed() => if changed.is_err() {
+                std::future::pending::<()>().await;
+            },
+        }
+    }
+}
+
+/// Publishes from where the subject says, until it is dropped.
+async fn publish_batches(
+    source: &Source,
+    bus: &Bus,
+    channel: &ChannelId,
     mut config: ConfigReceiver,
     mut cut: watch::Receiver<u64>,
 ) -> Result<Infallible, Error> {
@@ -113,7 +137,7 @@ async fn publish_channel(
             }
         }
         for batch in batches {
-            let config = enabled(&mut config, channel, batch.configuration_version).await;
+            let config = enabled(&mut config, bus, channel, batch.configuration_version).await;
             let spool = encoder.encode(&config, &batch).await?;
             let header = PartHeader {
                 source: source.node.clone(),
@@ -186,11 +210,11 @@ async fn resume(
     Ok(published.batch_id)
 }
 
-/// The configuration, once it is known, is not older than `version` and has the channel switched on. A batch that was
-/// cut under a newer one may hold rows for a node that an older one does not know.
-async fn enabled(config: &mut ConfigReceiver, channel: &ChannelId, version: i64) -> Arc<Config> {
+/// The configuration, once the newest is known, it is not older than `version` and has the channel switched on. A batch
+/// that was cut under a newer one may hold rows for a node that an older one does not know.
+async fn enabled(config: &mut ConfigReceiver, bus: &Bus, channel: &ChannelId, version: i64) -> Arc<Config> {
     loop {
-        let known = config.borrow_and_update().clone();
+        let known = config.borrow_and_update().current(bus);
         if let Some(known) = known
             && known.version >= version
             && known.channels.get(channel).is_none_or(|channel| channel.enabled)

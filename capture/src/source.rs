@@ -3,6 +3,7 @@
 use crate::parameters::ParameterReceiver;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use symstream_nats::Bus;
 use symstream_shared::db::Database;
 use symstream_shared::engine::Engine;
 use symstream_shared::id::NodeId;
@@ -25,9 +26,29 @@ pub(crate) struct Source {
     pub parameters: ParameterReceiver,
 }
 
-/// The configuration exactly as it was published under its version; `None` until it is known. Rules are asked
-/// only with it, because the router decides by the version that a batch names.
-pub(crate) type ConfigReceiver = watch::Receiver<Option<Arc<Config>>>;
+/// What is known of the configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownConfig {
+    /// Exactly as it was published under its version; `None` until it is known. Rules are asked only with it, because
+    /// the router decides by the version that a batch names.
+    pub config: Option<Arc<Config>>,
+    /// The connection to NATS over which the newest version was asked for last.
+    pub asked_over: Option<u64>,
+}
+
+impl KnownConfig {
+    /// The configuration to publish with; `None` also while it may be older than one that came out while NATS was
+    /// away.
+    pub(crate) fn current(&self, bus: &Bus) -> Option<Arc<Config>> {
+        let connection = bus.connection()?;
+        self.config
+            .clone()
+            .filter(|_| self.asked_over == Some(connection))
+    }
+}
+
+/// Follows it.
+pub(crate) type ConfigReceiver = watch::Receiver<KnownConfig>;
 
 /// Now, in milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {

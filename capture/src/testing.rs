@@ -1,4 +1,8 @@
-//! A node's database for tests of this crate's inside.
+//! A node's database for tests of this crate's inside, and a way to NATS that can be closed.
+
+mod gate;
+
+pub(crate) use gate::Gate;
 
 use crate::source::Source;
 use std::sync::Arc;

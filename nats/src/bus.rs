@@ -5,6 +5,7 @@ use crate::subject::Subjects;
 use async_nats::jetstream;
 use async_nats::{Client, ConnectOptions, Event};
 use secrecy::ExposeSecret;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use symstream_shared::engine::Engine;
 use tokio::sync::watch;
@@ -146,6 +147,13 @@ impl Bus {
     /// How often a connection was made. It grows soon after each, the first one included.
     pub fn connections(&self) -> watch::Receiver<u64> {
         self.connections.clone()
+    }
+
+    /// The connection that is there now, by its number: every new one has another. `None` while there is none.
+    pub fn connection(&self) -> Option<u64> {
+        // The client counts a connection before it says that it is connected.
+        let is_connected = self.client.connection_state() == async_nats::connection::State::Connected;
+        is_connected.then(|| self.client.statistics().connects.load(Ordering::Acquire))
     }
 
     /// Sends what is still buffered and waits until the server has it.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::batch_store::StoredBatch;
 use crate::cutter::Cut;
+use crate::source::KnownConfig;
 use crate::sync_triggers::sync_triggers;
 use crate::testing::TestNode;
 use symstream_nats::PARTITION_COUNT;
@@ -20,7 +21,7 @@ struct Fixture {
     node: TestNode,
     source: Source,
     bus: Bus,
-    config: watch::Sender<Option<Arc<Config>>>,
+    config: watch::Sender<KnownConfig>,
     cut: watch::Sender<u64>,
     server: NatsServer,
 }
@@ -51,11 +52,15 @@ impl Fixture {
             .expect("triggers");
         let bus = Bus::connect(&source.engine, "test").await.expect("nats");
         bus.ensure_streams().await.expect("streams");
+        let known = KnownConfig {
+            config: Some(Arc::new(config)),
+            asked_over: bus.connection(),
+        };
         Self {
             node,
             source,
             bus,
-            config: watch::Sender::new(Some(Arc::new(config))),
+            config: watch::Sender::new(known),
             cut: watch::Sender::new(0),
             server,
         }
@@ -262,7 +267,12 @@ async fn a_channel_that_is_switched_off_waits() {
     let off = local_configuration(&mut conn, &f.source.tables)
         .await
         .expect("configuration");
-    let on = f.config.send_replace(Some(Arc::new(off)));
+    let known = f.config.borrow().clone();
+    let off = KnownConfig {
+        config: Some(Arc::new(off)),
+        ..known
+    };
+    let on = f.config.send_replace(off);
     f.batch(1).await;
     let _publishing = f.publish();
     assert!(

@@ -1,0 +1,221 @@
+//! All loops of a node that is no registration server, with NATS behind a gate.
+
+use crate::loops;
+use crate::source::Source;
+use crate::sync_triggers::sync_triggers;
+use crate::testing::{Gate, TestNode};
+use crate::triggers::own_configuration;
+use std::sync::Arc;
+use std::time::Duration;
+use symstream_nats::{Bus, PARTITION_COUNT};
+use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+use symstream_shared::engine::{Engine, ServerUrl};
+use symstream_shared::id::EngineName;
+use symstream_shared::model::{adopt_configuration, read_configuration};
+use symstream_shared::wire::{Configuration, Message, Part};
+use symstream_tests::eventually::eventually;
+use symstream_tests::server::NatsServer;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A node with a table `item` that `sym_trigger` names, its way to NATS, and somebody at NATS.
+struct Fixture {
+    node: TestNode,
+    source: Source,
+    gate: Gate,
+    /// Not through the gate.
+    bus: Bus,
+    parts_rx: mpsc::Receiver<Part>,
+    _tasks: JoinSet<()>,
+    _server: NatsServer,
+}
+
+impl Fixture {
+    async fn start(kind: DatabaseKind) -> Self {
+        let server = NatsServer::start().await;
+        let gate = Gate::start(&server.url()).await;
+        let node = TestNode::start(kind).await;
+        node.db
+            .run(
+                "create table item (id integer primary key, name varchar(20));
+                 insert into sym_node (node_id, node_group_id, external_id) values ('000', 'here', '000');
+                 insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, target_node_group_id, \
+                 channel_id) values ('item', 'item', 'here', 'there', 'main')",
+            )
+            .await;
+        let engine = |url: String| {
+            let mut engine = Engine::clone(&node.source.engine);
+            engine.nats.urls = vec![url.clone()];
+            engine.registration_url = Some(ServerUrl {
+                nats: url,
+                engine: Self::server(),
+            });
+            engine
+        };
+        let bus = Bus::connect(&engine(server.url()), "test").await.expect("nats");
+        bus.ensure_streams().await.expect("streams");
+        let source = Source {
+            engine: Arc::new(engine(gate.url())),
+            ..node.source.clone()
+        };
+        let (parts_tx, parts_rx) = mpsc::channel(16);
+        let mut tasks = JoinSet::new();
+        for partition in 0..PARTITION_COUNT {
+            tasks.spawn(take_parts(bus.clone(), partition, parts_tx.clone()));
+        }
+        Self {
+            node,
+            source,
+            gate,
+            bus,
+            parts_rx,
+            _tasks: tasks,
+            _server: server,
+        }
+    }
+
+    fn server() -> EngineName {
+        EngineName::new("server").expect("name")
+    }
+
+    /// The node's own tables as a version.
+    async fn configuration(&self, version: i64) -> Configuration {
+        let mut conn = self.source.database.conn().await.expect("connection");
+        let tables = read_configuration(&mut conn, &self.source.tables)
+            .await
+            .expect("read");
+        Configuration { version, tables }
+    }
+
+    async fn publish(&self, configuration: &Configuration) {
+        self.bus
+            .publish_configuration(&Self::server(), configuration)
+            .await
+            .expect("published");
+    }
+
+    /// The node has adopted the version, as if from a server that is away since.
+    async fn adopt(&self, version: i64) {
+        let configuration = self.configuration(version).await;
+        let mut tx = self.node.db.begin().await.expect("transaction");
+        adopt_configuration(&mut tx, &self.source.tables, &configuration)
+            .await
+            .expect("adopted");
+        tx.commit().await.expect("commit");
+    }
+
+    /// Runs the agent's loops until what it gives back is dropped.
+    async fn run(&self) -> JoinSet<Result<(), crate::Error>> {
+        let source = &self.source;
+        let config = own_configuration(source).await.expect("configuration");
+        sync_triggers(
+            &source.database,
+            &source.tables,
+            &config,
+            &source.engine.group,
+            false,
+        )
+        .await
+        .expect("triggers");
+        let parameters = watch::Sender::new(Arc::clone(&source.parameters.borrow()));
+        loops::start(source.clone(), parameters, &CancellationToken::new())
+    }
+
+    async fn insert(&self, id: i64) {
+        self.node
+            .db
+            .run(&format!("insert into item values ({id}, 'x')"))
+            .await;
+        eventually(PATIENCE, "the change to be cut", || async {
+            let count = self
+                .node
+                .db
+                .number("select count(*) from sym_capture_batch")
+                .await;
+            if count >= id {
+                Ok(())
+            } else {
+                Err(count.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// The version that the next captured batch names.
+    async fn version(&mut self) -> i64 {
+        let part = tokio::time::timeout(PATIENCE, self.parts_rx.recv()).await;
+        part.expect("a batch in time")
+            .expect("sender")
+            .configuration_version
+    }
+}
+
+async fn take_parts(bus: Bus, partition: u32, parts_tx: mpsc::Sender<Part>) {
+    let mut deliveries = bus.partition(partition);
+    loop {
+        let delivery = deliveries.next().await;
+        delivery.ack().await.expect("ack");
+        let Ok(Message::Captured(part)) = Message::decode(delivery.body()) else {
+            panic!("no captured part");
+        };
+        if parts_tx.send(part).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn captured_while_away(kind: DatabaseKind) {
+    let mut f = Fixture::start(kind).await;
+    f.publish(&f.configuration(1).await).await;
+    let _running = f.run().await;
+    f.insert(1).await;
+    assert_eq!(f.version().await, 1, "{kind}");
+    for version in 2..=4 {
+        // GIVEN NATS is away for the node, which captures
+        f.gate.close();
+        f.insert(version).await;
+        // WHEN the rules change, and NATS comes back THEN what was captured is routed by the new ones
+        f.publish(&f.configuration(version).await).await;
+        f.gate.open();
+        assert_eq!(f.version().await, version, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_captured_while_nats_is_away_is_routed_by_the_rules_of_its_return() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        captured_while_away(kind).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_goes_on_with_its_own_configuration_when_nats_has_none() {
+    let mut f = Fixture::start(Sqlite).await;
+    f.adopt(7).await;
+    let _running = f.run().await;
+    f.insert(1).await;
+    assert_eq!(f.version().await, 7);
+}
+
+#[tokio::test]
+async fn a_node_goes_on_with_its_own_configuration_when_the_newest_is_not_valid() {
+    let mut f = Fixture::start(Sqlite).await;
+    f.publish(&f.configuration(1).await).await;
+    let _running = f.run().await;
+    f.insert(1).await;
+    assert_eq!(f.version().await, 1);
+    let mut wrong = f.configuration(2).await;
+    let channels = wrong.tables.iter_mut().find(|table| table.name == "channel");
+    channels.expect("channels").rows.clear();
+    // GIVEN it asks anew, and is told of that one
+    f.gate.close();
+    f.insert(2).await;
+    f.publish(&wrong).await;
+    f.gate.open();
+    assert_eq!(f.version().await, 1);
+    let channels = "select count(*) from sym_channel";
+    assert_eq!(f.node.db.number(channels).await, 1);
+}
