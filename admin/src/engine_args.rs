@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use std::path::PathBuf;
 use symstream_shared::catalog;
 use symstream_shared::db::Database;
-use symstream_shared::engine::{Engine, EngineFolder};
+use symstream_shared::engine::{Engine, EngineFolder, Override};
 use symstream_shared::schema::Tables;
 
 /// Which engine a command is for.
@@ -16,6 +16,10 @@ pub struct EngineArgs {
     /// The folder with the engines' files [default: $SYM_ENGINES_DIR, else ./engines]
     #[arg(long, global = true, value_name = "DIR")]
     pub engines_dir: Option<PathBuf>,
+    /// An engine key or a parameter; goes before the file, sym_parameter and the environment; may be given several
+    /// times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub overrides: Vec<Override>,
 }
 
 /// An engine with the way to its database.
@@ -32,7 +36,7 @@ pub struct EngineContext {
 impl EngineArgs {
     /// The engines folder.
     pub fn folder(&self) -> EngineFolder {
-        EngineFolder::new(self.engines_dir.clone(), Vec::new())
+        EngineFolder::new(self.engines_dir.clone(), self.overrides.clone())
     }
 
     /// Reads the engine's file and reaches its database.

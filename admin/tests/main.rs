@@ -1,7 +1,11 @@
-//! The real binaries on SQLite databases.
+//! The real binaries on databases.
 
 mod clinic;
 mod commands;
+mod controls;
+mod dialects;
+mod parameters;
+mod requests;
 mod serve;
 mod site;
 mod sql_import;

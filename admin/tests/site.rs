@@ -61,6 +61,19 @@ impl Site {
         self.write(&format!("engines/{name}.toml"), &text);
     }
 
+    /// The same with the registration server's database at `url`.
+    pub fn on(url: &str) -> Self {
+        let site = Self::new();
+        site.server_file(url, "");
+        site
+    }
+
+    /// Writes the registration server's engine file, with more lines.
+    pub fn server_file(&self, url: &str, more: &str) {
+        let text = format!("group.id = \"cloud\"\nexternal.id = \"1\"\ndb.url = \"{url}\"\n{more}\n");
+        self.write(&format!("engines/{CLOUD}.toml"), &text);
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -93,9 +106,15 @@ impl Site {
     }
 
     pub fn run(&self, program: &str, args: &[&str], stdin: &[u8]) -> Ended {
+        self.run_in(program, args, stdin, &[])
+    }
+
+    /// The same with variables in the environment.
+    pub fn run_in(&self, program: &str, args: &[&str], stdin: &[u8], environment: &[(&str, &str)]) -> Ended {
         use std::io::Write;
         let mut child = Command::new(program)
             .args(args)
+            .envs(environment.iter().copied())
             .current_dir(self.folder.path())
             .env_remove("SYM_ENGINES_DIR")
             .stdin(Stdio::piped())

@@ -13,8 +13,13 @@ const COLUMNS: &[&str] = &[
     "registration",
     "registration_time",
     "load_requested",
-    "database",
     "heartbeat_time",
+    "timezone_offset",
+    "database_type",
+    "database_version",
+    "symmetric_version",
+    "schema_version",
+    "created_at_node_id",
     "sync_url",
 ];
 
@@ -23,7 +28,8 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
     let kind = context.database.kind();
     let query = format!(
         "select n.node_id, n.node_group_id, n.external_id, n.sync_enabled, s.registration_enabled, {}, \
-         s.initial_load_enabled, n.database_type, {}, n.sync_url, i.node_id \
+         s.initial_load_enabled, i.node_id, {}, n.timezone_offset, n.database_type, n.database_version, \
+         n.symmetric_version, n.schema_version, n.created_at_node_id, n.sync_url \
          from {} n left join {} s on s.node_id = n.node_id left join {} i on i.node_id = n.node_id \
          order by n.node_group_id, n.node_id",
         kind.time_as_text("s.registration_time"),
@@ -35,14 +41,14 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
     let mut listing = Listing::new(COLUMNS);
     for row in context.database.query(&query, &[]).await? {
         let registered = row.opt_text(5)?.is_some();
-        let registration = match (row.opt_text(10)?, row.opt_int(4)?) {
+        let registration = match (row.opt_text(7)?, row.opt_int(4)?) {
             (Some(_), _) => "own node",
             (None, Some(1)) if registered => "registered, open again",
             (None, Some(1)) => "open",
             (None, _) if registered => "registered",
             (None, _) => "closed",
         };
-        listing.push(vec![
+        let mut values = vec![
             text(&row, 0)?,
             text(&row, 1)?,
             text(&row, 2)?,
@@ -50,10 +56,11 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
             registration.into(),
             text(&row, 5)?,
             flag(&row, 6)?,
-            text(&row, 7)?,
-            text(&row, 8)?,
-            text(&row, 9)?,
-        ]);
+        ];
+        for column in 8..=15 {
+            values.push(text(&row, column)?);
+        }
+        listing.push(values);
     }
     listing.print(json);
     Ok(())

@@ -1,13 +1,19 @@
 //! The commands of `symadmin`, one in each module.
 
 mod batch_rows;
+mod channel_control;
 mod create_sym_tables;
 mod decode;
 mod list_batches;
 mod list_engines;
 mod list_nodes;
+mod list_parameters;
+mod node;
 mod open_registration;
 mod reload_node;
+mod reload_table;
+mod request;
+mod send_sql;
 mod show_batch;
 mod status;
 mod sync_triggers;
@@ -15,6 +21,7 @@ mod uninstall;
 
 use crate::engine_args::EngineArgs;
 use crate::failure::Failure;
+use channel_control::Action;
 use clap::Subcommand;
 use std::io::Read;
 use symstream_shared::db::{DbError, Row};
@@ -37,6 +44,32 @@ pub enum Command {
     /// Sends a node all rows that belong to it, as soon as it is registered
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 reload-node 2")]
     ReloadNode(reload_node::Args),
+    /// Sends a node a table again, or some of its rows, in order with the table's changes
+    #[command(
+        after_help = "Example:\n  symadmin --engine cloud-1 reload-table 2 patients --where \"t.ward = 'B'\""
+    )]
+    ReloadTable(reload_table::Args),
+    /// Runs a statement at a node, in order with the changes of a channel; at the registration server only
+    #[command(
+        after_help = "Example:\n  symadmin --engine cloud-1 send-sql 2 \"create index by_ward on patients (ward)\""
+    )]
+    SendSql(send_sql::Args),
+    /// Holds a node's channel back: its batches wait, in order
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 suspend 2 clinic")]
+    Suspend(channel_control::Args),
+    /// Ends suspend and ignore
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 resume 2 clinic")]
+    Resume(channel_control::Args),
+    /// Marks a node's batches of a channel OK without sending them
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 ignore 2 clinic")]
+    Ignore(channel_control::Args),
+    /// Lists the parameters: their values at the engine's node, and where these come from
+    #[command(
+        long_about = "Lists the parameters: their values at the engine's node, and where these come from. The \
+                      environment and --set are those of this command: a running service may have others.",
+        after_help = "Example:\n  symadmin --engine cloud-1 list-parameters --json"
+    )]
+    ListParameters(ListArgs),
     /// Lists the nodes that the engine's database knows
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 list-nodes --json")]
     ListNodes(ListArgs),
@@ -85,6 +118,12 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
         Command::SyncTriggers(args) => sync_triggers::run(&engine.open().await?, &args).await,
         Command::OpenRegistration(args) => open_registration::run(&engine.open().await?, &args).await,
         Command::ReloadNode(args) => reload_node::run(&engine.open().await?, &args).await,
+        Command::ReloadTable(args) => reload_table::run(&engine.open().await?, &args).await,
+        Command::SendSql(args) => send_sql::run(&engine.open().await?, &args).await,
+        Command::Suspend(args) => channel_control::run(&engine.open().await?, &args, Action::Suspend).await,
+        Command::Resume(args) => channel_control::run(&engine.open().await?, &args, Action::Resume).await,
+        Command::Ignore(args) => channel_control::run(&engine.open().await?, &args, Action::Ignore).await,
+        Command::ListParameters(args) => list_parameters::run(&engine.open().await?, args.json).await,
         Command::ListNodes(args) => list_nodes::run(&engine.open().await?, args.json).await,
         Command::ListBatches(args) => list_batches::run(&engine.open().await?, &args).await,
         Command::ShowBatch(args) => show_batch::run(&engine.open().await?, &args).await,

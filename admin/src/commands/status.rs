@@ -1,5 +1,7 @@
 //! `symadmin status`
 
+mod held_back;
+
 use crate::engine_args::EngineContext;
 use crate::failure::Failure;
 use crate::listing::{Listing, print_json, print_text};
@@ -14,13 +16,22 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
     let waiting = waiting(context, now).await?;
     let outgoing = outgoing(context, now).await?;
     let incoming = incoming(context).await?;
+    let held_back = held_back::held_back(context).await?;
     if json {
         print_json(&json!({
+            "held_back": held_back.json(),
             "captured": waiting.json(),
             "outgoing": outgoing.json(),
             "incoming": incoming.json(),
         }));
         return Ok(());
+    }
+    // What an operator did comes first: it explains the rest. Where nobody did anything there is nothing to say.
+    if !held_back.is_empty() {
+        print_text(&format!(
+            "held back by the configuration:\n{}\n",
+            held_back.text()
+        ));
     }
     let sections = [
         (

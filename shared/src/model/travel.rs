@@ -75,11 +75,9 @@ mod tests {
             .collect();
         assert!(columns.contains(&"trigger_router.ping_back_enabled".to_owned()));
         assert!(columns.contains(&"node.schema_version".to_owned()));
-        assert!(
-            !columns
-                .iter()
-                .any(|column| column.contains("password") || column.contains("heartbeat") || column.contains("timezone"))
-        );
+        assert!(!columns.iter().any(|column| column.contains("password")
+            || column.contains("heartbeat")
+            || column.contains("timezone")));
         assert!(!columns.iter().any(|column| column.starts_with("node_identity")));
     }
 

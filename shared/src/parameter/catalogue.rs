@@ -7,6 +7,9 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// From where on a wrong name looks like a mistyped one; 1 is the same.
+const LIKENESS_MIN: f64 = 0.85;
+
 /// What is to be known of a parameter. A change of any of them in `sym_parameter` takes effect while the services run.
 #[derive(Debug)]
 pub struct Parameter {
@@ -46,8 +49,7 @@ enum Kind {
 pub static CATALOGUE: [Parameter; 8] = [
     Parameter {
         name: "capture.poll.interval.max",
-        doc: "how long the reader of a database that sends no notifications (MySQL, SQLite) waits between two looks \
-              when nothing happens; lower costs queries, higher costs latency after a pause",
+        doc: "pause between two looks for changes where the database sends no notifications (MySQL, SQLite)",
         default: "100ms",
         kind: Kind::Duration {
             unit: Unit::Milliseconds,
@@ -147,6 +149,15 @@ impl Parameter {
     /// The parameter of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         CATALOGUE.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// The parameter that a name nobody has may have been meant to be.
+    pub fn nearest(name: &str) -> Option<&'static Self> {
+        let likeness = |parameter: &&Self| strsim::jaro_winkler(name, parameter.name);
+        let nearest = CATALOGUE
+            .iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(&nearest) > LIKENESS_MIN).then_some(nearest)
     }
 
     /// What a bare number counts, or the form of the value.
