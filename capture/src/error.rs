@@ -108,7 +108,9 @@ impl Error {
             Self::History(HistError::Altered { .. }) => Disposition::Retry,
             Self::Configuration(_)
             | Self::Wire(_)
-            | Self::History(HistError::Missing(_) | HistError::Unreadable { .. })
+            | Self::History(
+                HistError::Missing(_) | HistError::KeyLost { .. } | HistError::Unreadable { .. },
+            )
             | Self::Row { .. }
             | Self::Damaged { .. } => Disposition::Hold,
             Self::Rule { disposition, .. } => *disposition,

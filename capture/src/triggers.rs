@@ -53,7 +53,15 @@ pub(crate) async fn own_configuration(source: &Source) -> Result<Config, Error> 
 
 fn say(report: &SyncReport, said: &mut Vec<String>) {
     for built in &report.built {
-        tracing::info!(table = %built.table, trigger = %built.trigger_id, reason = %built.reason, "triggers built");
+        let updated = built.updated.as_ref();
+        tracing::info!(
+            table = %built.table,
+            trigger = %built.trigger_id,
+            reason = %built.reason,
+            last_updated_by = updated.and_then(|updated| updated.by.as_deref()),
+            last_updated_time = updated.and_then(|updated| updated.time.as_deref()),
+            "triggers built"
+        );
     }
     for removed in &report.removed {
         tracing::info!(table = %removed.table, trigger = %removed.trigger_id, "triggers removed");

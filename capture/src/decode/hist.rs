@@ -1,13 +1,14 @@
 //! The trigger histories that captured rows name.
 
-use super::{DecodeError, decode_row};
+use super::altered::{difference, is_lost, lost_fields, of_shape};
+use super::{DecodeError, decode_field, decode_row};
 use crate::dialect::capturing;
 use std::collections::HashMap;
 use std::sync::Arc;
 use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
-use symstream_shared::csv;
-use symstream_shared::db::{DatabaseKind, DbError, Row, Sql};
+use symstream_shared::csv::{self, Field};
+use symstream_shared::db::{DatabaseKind, DbError, Param, Row, Sql};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::model::Config;
 use symstream_shared::schema::Tables;
@@ -29,6 +30,18 @@ pub enum HistError {
         /// The table.
         table: String,
     },
+    /// A column of the primary key was dropped or renamed, and the row was captured before its triggers were rebuilt:
+    /// it can not be told any more which row it was.
+    #[error(
+        "rows of table {table} were captured without a column of their key, which was dropped or renamed; correct \
+         them in sym_data (trigger_hist_id {hist_id})"
+    )]
+    KeyLost {
+        /// What the rows name as their history.
+        hist_id: i64,
+        /// The table.
+        table: String,
+    },
     /// The history's own texts can not be read.
     #[error("trigger history {hist_id} can not be read: {why}")]
     Unreadable {
@@ -45,11 +58,20 @@ pub struct Layout {
     /// The table as it travels with the rows.
     pub table: Arc<TableInfo>,
     kind: DatabaseKind,
-    /// Where the text holds the whole table instead of the captured columns only: what it holds, and the places of
-    /// the captured ones in it.
-    whole: Option<(Vec<ColumnInfo>, Vec<usize>)>,
+    /// Where the text holds other fields than the columns that travel.
+    written: Option<Written>,
     /// The places of captured columns whose texts end in blanks that are padding.
     padded: Vec<usize>,
+}
+
+/// What a row's text holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    columns: Vec<ColumnInfo>,
+    /// The fields that are taken, in the order of the columns that travel.
+    taken: Vec<usize>,
+    /// What stands in all the others, where it is always the same.
+    others: Option<&'static str>,
 }
 
 impl Layout {
@@ -58,13 +80,9 @@ impl Layout {
     /// # Errors
     /// [`DecodeError`] when the text does not fit the history.
     pub fn decode(&self, text: &str) -> Result<Vec<Cell>, DecodeError> {
-        let mut cells = match &self.whole {
+        let mut cells = match &self.written {
             None => decode_row(&self.table.columns, self.kind, text)?,
-            Some((columns, places)) => {
-                let mut cells = decode_row(columns, self.kind, text)?;
-                let take = |place: &usize| std::mem::replace(&mut cells[*place], Cell::Null);
-                places.iter().map(take).collect()
-            }
+            Some(written) => written.decode(self.kind, text)?,
         };
         for place in &self.padded {
             if let Cell::Text(text) = &mut cells[*place] {
@@ -72,6 +90,29 @@ impl Layout {
             }
         }
         Ok(cells)
+    }
+}
+
+impl Written {
+    fn decode(&self, kind: DatabaseKind, text: &str) -> Result<Vec<Cell>, DecodeError> {
+        let mut fields = csv::decode(text)?;
+        if fields.len() != self.columns.len() {
+            return Err(DecodeError::FieldCount {
+                found: fields.len(),
+                wanted: self.columns.len(),
+            });
+        }
+        if let Some(lost) = self.others {
+            let fits = |(place, field): (usize, &Field)| is_lost(field, lost) != self.taken.contains(&place);
+            if !fields.iter().enumerate().all(fits) {
+                return Err(DecodeError::Lost);
+            }
+        }
+        let cell = |place: &usize| {
+            let field = std::mem::replace(&mut fields[*place], Field::Null);
+            decode_field(&self.columns[*place], kind, field)
+        };
+        self.taken.iter().map(cell).collect()
     }
 }
 
@@ -108,15 +149,6 @@ impl HistCache {
     }
 }
 
-/// What a trigger writes into `sym_data.trigger_hist_id` while its table has another shape than its history knows:
-/// both, in one negative number.
-pub(crate) fn altered_hist_id(hist_id: i64, shape: i64) -> i64 {
-    -(hist_id * SHAPES + shape)
-}
-
-/// Shapes are below this.
-const SHAPES: i64 = 1 << 31;
-
 /// The name in `column_types` of a text whose blanks at the end are padding. They are no part of the value: the
 /// database does not compare them and drops them when it makes a text of it, a target's own column pads again, and a
 /// rule that looks at the value (a lookup's key, a column that holds an external id) means what stands before them.
@@ -131,94 +163,184 @@ pub(crate) fn column_type(kind: DatabaseKind, column: &ColumnDef) -> &'static st
     }
 }
 
+/// A row of `sym_trigger_hist`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HistRow {
+    pub hist_id: i64,
+    /// The triggers that share the history's rows; never empty.
+    pub trigger_ids: Vec<String>,
+    pub source_schema: Option<String>,
+    pub source_table: String,
+    columns: Vec<String>,
+    key: Vec<String>,
+    /// The types of all the table's columns, and their names.
+    types: Vec<String>,
+    all: Vec<String>,
+}
+
+impl HistRow {
+    /// The one row that meets `condition`.
+    pub(super) async fn read(
+        sql: &mut dyn Sql,
+        tables: &Tables,
+        condition: &str,
+        params: &[Param],
+    ) -> Result<Option<Self>, HistError> {
+        let select = format!(
+            "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, column_names, \
+             pk_column_names, column_types, table_columns, trigger_ids from {} where {condition}",
+            tables.name("trigger_hist")
+        );
+        let row = sql.query_opt(&select, params).await?;
+        row.map(|row| Self::of(&row)).transpose()
+    }
+
+    fn of(row: &Row) -> Result<Self, HistError> {
+        let hist_id = row.int(0)?;
+        let names = |index: usize| -> Result<Vec<String>, HistError> {
+            csv::decode_names(&row.opt_text(index)?.unwrap_or_default()).map_err(|err| {
+                HistError::Unreadable {
+                    hist_id,
+                    why: err.to_string(),
+                }
+            })
+        };
+        let mut trigger_ids = names(8)?;
+        // A history from before several triggers could share one.
+        if trigger_ids.is_empty() {
+            trigger_ids.push(row.text(1)?);
+        }
+        Ok(Self {
+            hist_id,
+            trigger_ids,
+            source_schema: row.opt_text(2)?,
+            source_table: row.text(3)?,
+            columns: names(4)?,
+            key: names(5)?,
+            types: names(6)?,
+            all: names(7)?,
+        })
+    }
+}
+
 async fn read(
     sql: &mut dyn Sql,
     tables: &Tables,
     config: &Config,
     hist_id: i64,
 ) -> Result<Layout, HistError> {
-    let select = format!(
-        "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, column_names, pk_column_names, \
-         column_types, table_columns from {}",
-        tables.name("trigger_hist")
-    );
-    let by_id = format!("{select} where trigger_hist_id = ?");
-    let known_id = if hist_id < 0 { -hist_id / SHAPES } else { hist_id };
-    let mut row = sql
-        .query_opt(&by_id, &[known_id.into()])
-        .await?
-        .ok_or(HistError::Missing(known_id))?;
-    if hist_id < 0 {
-        // The newest one: what a trigger captures of one shape only changes with the configuration.
-        let by_shape = format!(
-            "{select} where trigger_id = ? and source_table_name = ? and table_shape = ? \
-             order by trigger_hist_id desc limit 1"
-        );
-        let params = [
-            row.text(1)?.into(),
-            row.text(3)?.into(),
-            (-hist_id % SHAPES).into(),
-        ];
-        let altered = sql.query_opt(&by_shape, &params).await?;
-        row = altered.ok_or(HistError::Altered { table: row.text(3)? })?;
+    let kind = sql.kind();
+    let (known_id, code) = difference(hist_id).map_or((hist_id, None), |(id, code)| (id, Some(code)));
+    let by_id = "trigger_hist_id = ?";
+    let known = HistRow::read(sql, tables, by_id, &[known_id.into()]).await?;
+    let known = known.ok_or(HistError::Missing(known_id))?;
+    match (code, capturing::lost_field(kind)) {
+        (None, _) => layout(&known, kind, config, &Text::Captured),
+        (Some(shape), None) => {
+            let mut row = of_shape(sql, tables, &known, shape).await?;
+            // Whose the changes are was decided when they were captured.
+            row.trigger_ids = known.trigger_ids;
+            layout(&row, kind, config, &Text::WholeTable)
+        }
+        (Some(code), Some(sign)) => {
+            let lost = lost_fields(sql, tables, hist_id, code, sign).await?;
+            if lost.len() != known.columns.len() {
+                return Err(HistError::Unreadable {
+                    hist_id,
+                    why: "its rows have another number of fields".to_owned(),
+                });
+            }
+            layout(&known, kind, config, &Text::Without { hist_id, lost, sign })
+        }
     }
-    layout(&row, sql.kind(), config, hist_id < 0)
 }
 
-fn layout(row: &Row, kind: DatabaseKind, config: &Config, is_whole: bool) -> Result<Layout, HistError> {
-    let hist_id = row.int(0)?;
+/// What the text of a row holds.
+enum Text {
+    /// The captured columns.
+    Captured,
+    /// All columns of the table.
+    WholeTable,
+    /// The captured columns, of which some were gone, and this sign for each of them.
+    Without {
+        hist_id: i64,
+        lost: Vec<bool>,
+        sign: &'static str,
+    },
+}
+
+fn layout(hist: &HistRow, kind: DatabaseKind, config: &Config, text: &Text) -> Result<Layout, HistError> {
     let unreadable = |why: &str| HistError::Unreadable {
-        hist_id,
+        hist_id: hist.hist_id,
         why: why.to_owned(),
     };
-    let names = |index: usize| -> Result<Vec<String>, HistError> {
-        csv::decode_names(&row.opt_text(index)?.unwrap_or_default())
-            .map_err(|err| unreadable(&err.to_string()))
-    };
-    let types = names(6)?;
-    let all = typed(&names(7)?, &types).ok_or_else(|| unreadable("column_types do not fit table_columns"))?;
-    let mut columns = Vec::new();
-    let mut places = Vec::new();
-    let mut padded = Vec::new();
-    for name in names(4)? {
-        let place = all
-            .iter()
-            .position(|column| column.name == name)
-            .ok_or_else(|| unreadable("column_names has a name that is not in table_columns"))?;
-        if types[place] == PADDED_TEXT {
-            padded.push(columns.len());
-        }
-        columns.push(all[place].clone());
-        places.push(place);
-    }
-    let key = names(5)?
+    let all =
+        typed(&hist.all, &hist.types).ok_or_else(|| unreadable("column_types do not fit table_columns"))?;
+    let place = |name: &String| all.iter().position(|column| column.name == *name);
+    let captured = hist
+        .columns
         .iter()
-        .map(|name| {
-            let place = columns.iter().position(|column| column.name == *name)?;
-            u16::try_from(place).ok()
-        })
-        .collect::<Option<Vec<u16>>>()
+        .map(place)
+        .collect::<Option<Vec<usize>>>()
+        .ok_or_else(|| unreadable("column_names has a name that is not in table_columns"))?;
+    let place_in_key = |name: &String| hist.columns.iter().position(|column| column == name);
+    let mut key = hist
+        .key
+        .iter()
+        .map(place_in_key)
+        .collect::<Option<Vec<usize>>>()
         .ok_or_else(|| unreadable("pk_column_names has a name that is not in column_names"))?;
-    let trigger_id = row.text(1)?;
-    let source_table = row.text(3)?;
-    let trigger = config.triggers.get(&trigger_id);
-    let target_table = trigger.and_then(|trigger| trigger.target_table.clone());
-    let table = TableInfo {
-        hist_id,
-        source_schema: row.opt_text(2)?,
-        target_schema: trigger.and_then(|trigger| trigger.target_schema.clone()),
-        target_table: target_table.unwrap_or_else(|| source_table.clone()),
-        column_level: trigger.is_some_and(|trigger| trigger.column_level),
-        trigger_ids: vec![trigger_id],
-        source_table,
-        columns,
-        key,
+    // The places in the captured row of what travels.
+    let mut taken: Vec<usize> = (0..captured.len()).collect();
+    let written = match text {
+        Text::Captured => None,
+        Text::WholeTable => Some(Written {
+            columns: all.clone(),
+            taken: captured.clone(),
+            others: None,
+        }),
+        Text::Without { hist_id, lost, sign } => {
+            let has_no_key = key.len() == captured.len();
+            taken.retain(|place| !lost[*place]);
+            if !has_no_key && key.iter().any(|place| lost[*place]) {
+                return Err(HistError::KeyLost {
+                    hist_id: *hist_id,
+                    table: hist.source_table.clone(),
+                });
+            }
+            key.retain(|place| !lost[*place]);
+            Some(Written {
+                columns: captured.iter().map(|place| all[*place].clone()).collect(),
+                taken: taken.clone(),
+                others: Some(*sign),
+            })
+        }
     };
-    let whole = is_whole.then_some((all, places));
+    let is_padded = |place: &usize| hist.types[captured[taken[*place]]] == PADDED_TEXT;
+    let padded = (0..taken.len()).filter(is_padded).collect();
+    let key = key
+        .iter()
+        .map(|place| u16::try_from(taken.iter().position(|taken| taken == place)?).ok())
+        .collect::<Option<Vec<u16>>>()
+        .ok_or_else(|| unreadable("it has too many columns"))?;
+    let trigger = config.triggers.get(&hist.trigger_ids[0]);
+    let table = TableInfo {
+        hist_id: hist.hist_id,
+        trigger_ids: hist.trigger_ids.clone(),
+        source_schema: hist.source_schema.clone(),
+        source_table: hist.source_table.clone(),
+        target_schema: trigger.and_then(|trigger| trigger.target_schema.clone()),
+        target_table: trigger
+            .and_then(|trigger| trigger.target_table.clone())
+            .unwrap_or_else(|| hist.source_table.clone()),
+        columns: taken.iter().map(|place| all[captured[*place]].clone()).collect(),
+        key,
+        column_level: trigger.is_some_and(|trigger| trigger.column_level),
+    };
     Ok(Layout {
         table: Arc::new(table),
         kind,
-        whole,
+        written,
         padded,
     })
 }
@@ -259,13 +381,22 @@ mod tests {
             text(key),
             text("int,text,bool"),
             text("id,\"a,b\",on"),
+            Null,
         ])
+    }
+
+    fn layout_of(row: &Row, text: &super::Text) -> Result<Layout, HistError> {
+        layout(
+            &HistRow::of(row)?,
+            DatabaseKind::Postgres,
+            &Config::default(),
+            text,
+        )
     }
 
     #[test]
     fn a_row_of_another_shape_gives_the_captured_columns_of_the_whole_table() {
-        let config = Config::default();
-        let captured = layout(&row("on,id", "id"), DatabaseKind::Postgres, &config, false).expect("layout");
+        let captured = layout_of(&row("on,id", "id"), &super::Text::Captured).expect("layout");
         assert_eq!(captured.table.key, vec![1]);
         assert_eq!(
             captured.decode("t,5").expect("row"),
@@ -275,7 +406,7 @@ mod tests {
             captured.decode("5,x,t"),
             Err(DecodeError::FieldCount { found: 3, wanted: 2 })
         ));
-        let whole = layout(&row("on,id", "id"), DatabaseKind::Postgres, &config, true).expect("layout");
+        let whole = layout_of(&row("on,id", "id"), &super::Text::WholeTable).expect("layout");
         assert_eq!(
             whole.decode("5,x,t").expect("row"),
             vec![Text("1".into()), Text("5".into())]
@@ -284,11 +415,13 @@ mod tests {
 
     #[test]
     fn padding_is_no_part_of_a_value() {
-        let config = Config::default();
         let mut row = row("on,\"a,b\"", "on");
         row.0[6] = Text("int,char,text".into());
-        for (is_whole, text) in [(false, "o ,ab  "), (true, "1,ab  ,o ")] {
-            let layout = layout(&row, DatabaseKind::Postgres, &config, is_whole).expect("layout");
+        for (holds, text) in [
+            (super::Text::Captured, "o ,ab  "),
+            (super::Text::WholeTable, "1,ab  ,o "),
+        ] {
+            let layout = layout_of(&row, &holds).expect("layout");
             assert_eq!(layout.table.columns[1].logical, LogicalType::Text);
             assert_eq!(
                 layout.decode(text).expect("row"),
@@ -299,9 +432,8 @@ mod tests {
 
     #[test]
     fn a_history_that_contradicts_itself_is_an_error() {
-        let config = Config::default();
         for (columns, key) in [("id,gone", "id"), ("on", "id")] {
-            let result = layout(&row(columns, key), DatabaseKind::Postgres, &config, false);
+            let result = layout_of(&row(columns, key), &super::Text::Captured);
             assert!(
                 matches!(result, Err(HistError::Unreadable { hist_id: 7, .. })),
                 "{columns}"

@@ -3,10 +3,12 @@
 //! Owns what a captured row's fields mean, by the trigger history that the row names. Refuses to know how rows are
 //! read and where they go.
 
+mod altered;
 mod hist;
 
+pub(crate) use altered::altered_hist_id;
+pub(crate) use hist::column_type;
 pub use hist::{HistCache, HistError, Layout};
-pub(crate) use hist::{altered_hist_id, column_type};
 
 use crate::dialect::capturing;
 use symstream_shared::cell::Cell;
@@ -33,6 +35,9 @@ pub enum DecodeError {
         /// Columns in the history.
         wanted: usize,
     },
+    /// The text lacks other columns than the rows under its history do.
+    #[error("the captured row lacks other columns than it says")]
+    Lost,
     /// A field is no value of its column.
     #[error("the captured value of column {column} is not one of its type: {source}")]
     Value {
@@ -59,11 +64,13 @@ pub fn decode_row(columns: &[ColumnInfo], kind: DatabaseKind, text: &str) -> Res
     fields
         .into_iter()
         .zip(columns)
-        .map(|(field, column)| {
-            capturing::cell(kind, field, column.logical).map_err(|source| DecodeError::Value {
-                column: column.name.clone(),
-                source,
-            })
-        })
+        .map(|(field, column)| decode_field(column, kind, field))
         .collect()
+}
+
+fn decode_field(column: &ColumnInfo, kind: DatabaseKind, field: csv::Field) -> Result<Cell, DecodeError> {
+    capturing::cell(kind, field, column.logical).map_err(|source| DecodeError::Value {
+        column: column.name.clone(),
+        source,
+    })
 }

@@ -80,6 +80,16 @@ pub(crate) fn is_padded(kind: DatabaseKind, column: &ColumnDef) -> bool {
     }
 }
 
+/// What the triggers write for a column that is gone, where they have to name columns.
+pub(crate) fn lost_field(kind: DatabaseKind) -> Option<&'static str> {
+    match kind {
+        DatabaseKind::Mysql => Some(mysql::trigger::LOST),
+        // A record is written without naming its columns; SQLite refuses to drop a column that a trigger names, and
+        // renames it there.
+        DatabaseKind::Postgres | DatabaseKind::Sqlite => None,
+    }
+}
+
 /// One captured field as a cell in its type's canonical form.
 pub(crate) fn cell(kind: DatabaseKind, field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
     match kind {

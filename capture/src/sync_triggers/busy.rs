@@ -1,5 +1,6 @@
 //! Tables that were in use when their triggers had to be changed.
 
+use super::hist::Place;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use symstream_shared::retry::Backoff;
@@ -11,8 +12,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// transaction mostly, is left alone for a while, and longer each time.
 #[derive(Debug, Default)]
 pub(crate) struct BusyTables {
-    /// By `sym_trigger.trigger_id`.
-    pauses: HashMap<String, Pause>,
+    pauses: HashMap<Place, Pause>,
 }
 
 #[derive(Debug)]
@@ -23,9 +23,9 @@ struct Pause {
 }
 
 impl BusyTables {
-    /// Notes that the trigger's table was in use; `message` says so to the operator.
-    pub(super) fn found(&mut self, trigger_id: &str, message: &str, now: Instant) {
-        let pause = self.pauses.entry(trigger_id.to_owned()).or_insert_with(|| Pause {
+    /// Notes that the table was in use; `message` says so to the operator.
+    pub(super) fn found(&mut self, table: &Place, message: &str, now: Instant) {
+        let pause = self.pauses.entry(table.clone()).or_insert_with(|| Pause {
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_MAX),
             until: now,
             message: String::new(),
@@ -34,15 +34,15 @@ impl BusyTables {
         message.clone_into(&mut pause.message);
     }
 
-    /// What was said when the trigger's table was found in use, as long as it is left alone.
-    pub(super) fn pausing(&self, trigger_id: &str, now: Instant) -> Option<&str> {
-        let pause = self.pauses.get(trigger_id)?;
+    /// What was said when the table was found in use, as long as it is left alone.
+    pub(super) fn pausing(&self, table: &Place, now: Instant) -> Option<&str> {
+        let pause = self.pauses.get(table)?;
         (now < pause.until).then_some(pause.message.as_str())
     }
 
-    /// Notes that nothing is left to be done at the trigger's table.
-    pub(super) fn is_done(&mut self, trigger_id: &str) {
-        self.pauses.remove(trigger_id);
+    /// Notes that nothing is left to be done at the table.
+    pub(super) fn is_done(&mut self, table: &Place) {
+        self.pauses.remove(table);
     }
 }
 
@@ -52,19 +52,24 @@ mod tests {
 
     #[test]
     fn a_busy_table_is_left_alone_longer_each_time() {
+        let place = |table: &str| Place {
+            schema: None,
+            table: table.to_owned(),
+        };
+        let (items, others) = (place("items"), place("others"));
         let mut busy = BusyTables::default();
         let now = Instant::now();
-        assert_eq!(busy.pausing("items", now), None);
-        busy.found("items", "in use", now);
-        assert_eq!(busy.pausing("items", now), Some("in use"));
-        assert_eq!(busy.pausing("others", now), None);
-        assert_eq!(busy.pausing("items", now + PAUSE_FIRST), None);
+        assert_eq!(busy.pausing(&items, now), None);
+        busy.found(&items, "in use", now);
+        assert_eq!(busy.pausing(&items, now), Some("in use"));
+        assert_eq!(busy.pausing(&others, now), None);
+        assert_eq!(busy.pausing(&items, now + PAUSE_FIRST), None);
         for _ in 0..8 {
-            busy.found("items", "still in use", now);
+            busy.found(&items, "still in use", now);
         }
-        assert_eq!(busy.pausing("items", now + PAUSE_MAX / 2), Some("still in use"));
-        assert_eq!(busy.pausing("items", now + PAUSE_MAX), None);
-        busy.is_done("items");
-        assert_eq!(busy.pausing("items", now), None);
+        assert_eq!(busy.pausing(&items, now + PAUSE_MAX / 2), Some("still in use"));
+        assert_eq!(busy.pausing(&items, now + PAUSE_MAX), None);
+        busy.is_done(&items);
+        assert_eq!(busy.pausing(&items, now), None);
     }
 }

@@ -1,61 +1,105 @@
-//! `sym_trigger_hist`, as the synchronisation writes it.
+//! `sym_trigger_hist`, as the synchronisation reads and writes it.
 
 use super::report::BuildReason;
 use crate::decode::column_type;
-use crate::dialect::trigger::{Event, RenderedTrigger, TriggerSpec};
+use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use std::collections::HashSet;
 use symstream_shared::csv;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::schema::Tables;
+
+/// A table exactly as its database spells it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub schema: Option<String>,
+    pub table: String,
+}
+
+/// What a history says of a trigger. As long as all of it is true, the history stays in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Description {
+    pub place: Place,
+    pub table_hash: i64,
+    pub table_shape: Option<i64>,
+    column_names: String,
+    key_names: String,
+    /// Of the triggers for inserts, updates and deletes; empty where there is none.
+    trigger_names: [String; 3],
+    trigger_ids: String,
+}
 
 /// A history that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ActiveHist {
     pub hist_id: i64,
     pub trigger_id: String,
-    pub schema: Option<String>,
-    pub table: String,
-    pub table_hash: i64,
-    pub table_shape: Option<i64>,
+    pub description: Description,
+}
+
+impl Description {
+    /// What is true of each trigger that shares `capture`.
+    pub(super) fn of(spec: &TriggerSpec<'_>, capture: &Capture<'_>, rendered: &[RenderedTrigger]) -> Self {
+        let name = |event: Event| {
+            rendered
+                .iter()
+                .find(|trigger| trigger.event == event && !trigger.is_truncate && capture.wants(event))
+                .map_or_else(String::new, |trigger| trigger.name.clone())
+        };
+        Self {
+            place: Place {
+                schema: spec.table.schema.clone(),
+                table: spec.table.name.clone(),
+            },
+            table_hash: i64::from(spec.table.hash()),
+            table_shape: Some(spec.survey.shape),
+            column_names: csv::encode_names(capture.columns.iter().map(|column| column.name.as_str())),
+            key_names: csv::encode_names(capture.key.iter().map(|column| column.name.as_str())),
+            trigger_names: Event::ALL.map(name),
+            trigger_ids: csv::encode_names(capture.trigger_ids()),
+        }
+    }
 }
 
 /// All histories in force, the newest first.
 pub(super) async fn active(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<ActiveHist>, DbError> {
     let select = format!(
-        "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, table_hash, table_shape \
-         from {} where inactive_time is null order by trigger_hist_id desc",
+        "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, table_hash, table_shape, \
+         column_names, pk_column_names, name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, \
+         trigger_ids from {} where inactive_time is null order by trigger_hist_id desc",
         tables.name("trigger_hist")
     );
     let rows = sql.query(&select, &[]).await?;
     rows.iter()
         .map(|row| {
-            Ok(ActiveHist {
-                hist_id: row.int(0)?,
-                trigger_id: row.text(1)?,
-                schema: row.opt_text(2)?,
-                table: row.text(3)?,
+            let trigger_id = row.text(1)?;
+            let description = Description {
+                place: Place {
+                    schema: row.opt_text(2)?,
+                    table: row.text(3)?,
+                },
                 table_hash: row.int(4)?,
                 table_shape: row.opt_int(5)?,
+                column_names: row.text(6)?,
+                key_names: row.text(7)?,
+                trigger_names: [row.text(8)?, row.text(9)?, row.text(10)?],
+                trigger_ids: row
+                    .opt_text(11)?
+                    .unwrap_or_else(|| csv::encode_names([trigger_id.as_str()])),
+            };
+            Ok(ActiveHist {
+                hist_id: row.int(0)?,
+                trigger_id,
+                description,
             })
         })
         .collect()
 }
 
-/// The ids of all histories that a trigger ever had.
-pub(super) async fn ids(
-    sql: &mut dyn Sql,
-    tables: &Tables,
-    trigger_id: &str,
-) -> Result<HashSet<i64>, DbError> {
-    let select = format!(
-        "select trigger_hist_id from {} where trigger_id = ?",
-        tables.name("trigger_hist")
-    );
-    sql.query(&select, &[trigger_id.into()])
-        .await?
-        .iter()
-        .map(|row| row.int(0))
-        .collect()
+/// The ids of all triggers that ever had a history.
+pub(super) async fn known_triggers(sql: &mut dyn Sql, tables: &Tables) -> Result<HashSet<String>, DbError> {
+    let select = format!("select distinct trigger_id from {}", tables.name("trigger_hist"));
+    let rows = sql.query(&select, &[]).await?;
+    rows.iter().map(|row| row.text(0)).collect()
 }
 
 /// The id for the next history. Whoever asks holds the lock of the synchronisation.
@@ -71,60 +115,46 @@ pub(super) async fn next_id(sql: &mut dyn Sql, tables: &Tables) -> Result<i64, D
         + 1)
 }
 
-/// Writes the history that the specification's mark names.
-pub(super) async fn insert(
-    sql: &mut dyn Sql,
-    spec: &TriggerSpec<'_>,
-    triggers: &[RenderedTrigger],
-    reason: BuildReason,
-) -> Result<(), DbError> {
-    let name = |event: Event| {
-        let trigger = triggers.iter().find(|trigger| trigger.event == Some(event));
-        Param::from(trigger.map(|trigger| trigger.name.as_str()).unwrap_or_default())
-    };
+/// A history that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct NewHist {
+    pub hist_id: i64,
+    pub trigger_id: String,
+    pub reason: BuildReason,
+    pub description: Description,
+}
+
+/// Writes a history.
+pub(super) async fn insert(sql: &mut dyn Sql, spec: &TriggerSpec<'_>, hist: &NewHist) -> Result<(), DbError> {
     let all = &spec.table.columns;
     let statement = format!(
         "insert into {} (trigger_hist_id, trigger_id, source_table_name, source_schema_name, \
          name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, table_hash, column_names, \
-         pk_column_names, last_trigger_build_reason, create_time, column_types, table_columns, table_shape) \
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?, ?, ?)",
+         pk_column_names, last_trigger_build_reason, create_time, column_types, table_columns, table_shape, \
+         trigger_ids) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?, ?, ?, ?)",
         spec.tables.name("trigger_hist"),
         spec.kind.now()
     );
+    let description = &hist.description;
+    let name = |index: usize| Param::from(description.trigger_names[index].as_str());
     let params = [
-        spec.mark.hist_id.into(),
-        spec.trigger.trigger_id.as_str().into(),
-        spec.table.name.as_str().into(),
-        spec.table.schema.clone().into(),
-        name(Event::Insert),
-        name(Event::Update),
-        name(Event::Delete),
-        i64::from(spec.table.hash()).into(),
-        csv::encode_names(spec.columns.iter().map(|column| column.name.as_str())).into(),
-        csv::encode_names(spec.key.iter().map(|column| column.name.as_str())).into(),
-        reason.as_str().into(),
+        hist.hist_id.into(),
+        hist.trigger_id.as_str().into(),
+        description.place.table.as_str().into(),
+        description.place.schema.clone().into(),
+        name(0),
+        name(1),
+        name(2),
+        description.table_hash.into(),
+        description.column_names.as_str().into(),
+        description.key_names.as_str().into(),
+        hist.reason.as_str().into(),
         csv::encode_names(all.iter().map(|column| column_type(spec.kind, column))).into(),
         csv::encode_names(all.iter().map(|column| column.name.as_str())).into(),
-        spec.survey.shape.into(),
+        description.table_shape.into(),
+        description.trigger_ids.as_str().into(),
     ];
     sql.execute(&statement, &params).await?;
-    Ok(())
-}
-
-/// Ends all histories of a trigger but `except`.
-pub(super) async fn end_others(
-    sql: &mut dyn Sql,
-    tables: &Tables,
-    trigger_id: &str,
-    except: i64,
-) -> Result<(), DbError> {
-    let statement = format!(
-        "update {} set inactive_time = {} where trigger_id = ? and trigger_hist_id <> ? and inactive_time is null",
-        tables.name("trigger_hist"),
-        sql.kind().now()
-    );
-    sql.execute(&statement, &[trigger_id.into(), except.into()])
-        .await?;
     Ok(())
 }
 

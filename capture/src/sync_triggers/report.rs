@@ -33,7 +33,7 @@ impl fmt::Display for BuildReason {
     }
 }
 
-/// Triggers of one table that were built, or would be in a dry run.
+/// A `sym_trigger` row whose triggers were built, or would be in a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// `sym_trigger.trigger_id`
@@ -44,25 +44,36 @@ pub struct Built {
     pub reason: BuildReason,
     /// The new row of `sym_trigger_hist`.
     pub hist_id: i64,
-    /// The statements.
+    /// Who asked for it, where the configuration has changed.
+    pub updated: Option<Updated>,
+    /// The statements. Those of triggers that share a table stand with the first one.
     pub statements: Vec<String>,
 }
 
-/// Triggers that were removed, or would be in a dry run.
+/// Who changed a `sym_trigger` row last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// `last_updated_by`
+    pub by: Option<String>,
+    /// `last_updated_time`, in UTC.
+    pub time: Option<String>,
+}
+
+/// A `sym_trigger` row that is captured no more, or would not be in a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// `sym_trigger.trigger_id`
     pub trigger_id: String,
     /// The table.
     pub table: String,
-    /// The statements.
+    /// The statements. Those of triggers that share a table stand with the first one that was built or removed.
     pub statements: Vec<String>,
 }
 
-/// Something to tell the operator about one `sym_trigger` row.
+/// Something to tell the operator about a `sym_trigger` row, or several of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// `sym_trigger.trigger_id`
+    /// `sym_trigger.trigger_id`; several are separated by commas.
     pub trigger_id: String,
     /// The table.
     pub table: String,

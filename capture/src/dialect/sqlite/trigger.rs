@@ -3,7 +3,7 @@
 //! A value is written by its own type, whatever its column was declared as: text in quotes, numbers bare and with
 //! all their digits, blobs as `X'…'`.
 
-use crate::dialect::trigger::{Event, RenderedTrigger, TriggerSpec};
+use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use symstream_shared::catalog::ColumnDef;
 use symstream_shared::db::DatabaseKind;
 
@@ -16,11 +16,7 @@ pub(crate) fn support(_spec: &TriggerSpec<'_>) -> Vec<String> {
 
 /// The triggers that the specification asks for.
 pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {
-    Event::ALL
-        .into_iter()
-        .filter(|event| event.is_captured(spec.trigger))
-        .map(|event| row(spec, event))
-        .collect()
+    spec.events().map(|event| row(spec, event)).collect()
 }
 
 /// What removes a trigger of ours.
@@ -29,69 +25,91 @@ pub(crate) fn drop(name: &str) -> String {
 }
 
 fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
-    let generated = || spec.generated_name(&event.letter().to_lowercase());
-    let name = event
-        .given_name(spec.trigger)
-        .map_or_else(generated, str::to_owned);
-    let new = if event == Event::Delete {
-        "null".to_owned()
-    } else {
-        csv("new", &spec.columns)
-    };
-    let (old, key) = match event {
-        Event::Insert => ("null".to_owned(), "null".to_owned()),
-        Event::Update | Event::Delete => (csv("old", &spec.columns), csv("old", &spec.key)),
-    };
-    let (transaction_column, transaction) = match spec.transaction() {
-        Some(expression) => (", transaction_id", format!(", ({expression})")),
-        None => ("", String::new()),
-    };
-    // The loader marks its transaction by a row, which nobody else sees.
-    let state = spec.home_table("state");
-    let (guard, origin) = if spec.trigger.on_incoming_batch {
-        (
-            None,
-            format!("(select state_value from {state} where state_key = 'loading')"),
-        )
-    } else {
-        (
-            Some(format!(
-                "not exists (select 1 from {state} where state_key = 'loading')"
-            )),
-            "null".to_owned(),
-        )
-    };
-    let condition = event.condition(spec.trigger).map(|sql| format!("({sql})"));
-    let conditions: Vec<String> = guard.into_iter().chain(condition).collect();
-    let when = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" when {}", conditions.join(" and "))
-    };
+    let name = spec.names.get(event).map_or_else(
+        || spec.generated_name(&event.letter().to_lowercase()),
+        str::to_owned,
+    );
+    let captures: Vec<(&Capture<'_>, Option<String>)> = spec
+        .captures_of(event)
+        .map(|capture| (capture, guard(spec, capture, event)))
+        .collect();
+    // What is asked before the trigger's body costs less than what is asked in it.
+    let (_, first) = &captures[0];
+    let common = captures
+        .iter()
+        .all(|(_, guard)| guard == first)
+        .then_some(first.as_deref())
+        .flatten();
+    let when = common.map(|guard| format!(" when {guard}")).unwrap_or_default();
+    let inserts: String = captures
+        .iter()
+        .map(|(capture, guard)| {
+            let guard = guard.as_deref().filter(|_| common.is_none());
+            insert(spec, capture, event, guard)
+        })
+        .collect();
     let create = format!(
-        "create trigger {name} after {verb} on {table} for each row{when}\nbegin\n  /* {mark} */\n  \
-         insert into {data} (table_name, event_type, row_data, old_data, pk_data, trigger_hist_id, channel_id, \
-         create_time, source_node_id{transaction_column})\n  values ({table_text}, '{letter}', {new}, {old}, {key}, \
-         {hist_id}, {channel}, {now}, {origin}{transaction});\nend",
+        "create trigger {name} after {verb} on {table} for each row{when}\nbegin\n  /* {mark} */\n{inserts}end",
         name = KIND.quote(&name),
         verb = event.verb(),
         table = spec.table_name(),
-        mark = spec.mark.text(spec.tables),
-        data = spec.home_table("data"),
-        table_text = KIND.literal(&spec.table.name),
-        letter = event.letter(),
-        hist_id = spec.mark.hist_id,
-        channel = KIND.literal(spec.trigger.channel.as_str()),
-        now = KIND.now(),
+        mark = spec.mark().text(spec.tables),
     );
     RenderedTrigger {
         create: vec![drop(&name), create],
         name,
-        event: Some(event),
+        event,
+        is_truncate: false,
         for_each_row: true,
-        function: None,
         attach: None,
     }
+}
+
+/// When a capture takes a row; `None`: always. The loader marks its transaction by a row, which nobody else sees.
+fn guard(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> Option<String> {
+    let loader = (!capture.on_incoming_batch()).then(|| {
+        let state = spec.home_table("state");
+        format!("not exists (select 1 from {state} where state_key = 'loading')")
+    });
+    let condition = capture.condition(event).map(|sql| format!("({sql})"));
+    let guards: Vec<String> = loader.into_iter().chain(condition).collect();
+    (!guards.is_empty()).then(|| guards.join(" and "))
+}
+
+fn insert(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event, guard: Option<&str>) -> String {
+    let image = |alias: &str, is_there: bool| match is_there {
+        true => csv(alias, &capture.columns),
+        false => "null".to_owned(),
+    };
+    let key = match event.has_old() {
+        true => csv("old", &capture.key),
+        false => "null".to_owned(),
+    };
+    let origin = match capture.on_incoming_batch() {
+        true => format!(
+            "(select state_value from {} where state_key = 'loading')",
+            spec.home_table("state")
+        ),
+        false => "null".to_owned(),
+    };
+    let (transaction_column, transaction) = match capture.transaction() {
+        Some(expression) => (", transaction_id", format!(", ({expression})")),
+        None => ("", String::new()),
+    };
+    format!(
+        "  insert into {data} (table_name, event_type, row_data, old_data, pk_data, trigger_hist_id, channel_id, \
+         create_time, source_node_id{transaction_column})\n  select {table}, '{letter}', {new}, {old}, {key}, {hist_id}, \
+         {channel}, {now}, {origin}{transaction}{filter};\n",
+        data = spec.home_table("data"),
+        table = KIND.literal(&spec.table.name),
+        letter = event.letter(),
+        new = image("new", event.has_new()),
+        old = image("old", event.has_old()),
+        hist_id = capture.mark.hist_id,
+        channel = KIND.literal(capture.lead().channel.as_str()),
+        now = KIND.now(),
+        filter = guard.map(|guard| format!(" where {guard}")).unwrap_or_default(),
+    )
 }
 
 /// A row of the table aliased `row` as the triggers write it.

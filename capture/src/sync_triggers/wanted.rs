@@ -1,0 +1,159 @@
+//! What the `sym_trigger` rows of one table ask for.
+
+use super::report::Note;
+use crate::dialect::trigger::{Capture, CaptureMark, Event, Names, Survey, TriggerSpec};
+use std::collections::HashSet;
+use symstream_shared::catalog::{ColumnDef, TableDef};
+use symstream_shared::db::DatabaseKind;
+use symstream_shared::model::Trigger;
+use symstream_shared::schema::Tables;
+
+/// Why a `sym_trigger` row can not be what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub trigger_id: String,
+    pub message: String,
+}
+
+/// Puts together what `triggers`, all of one table, want captured; those that the table does not allow are refused.
+pub(super) fn specify<'a>(
+    kind: DatabaseKind,
+    tables: &'a Tables,
+    triggers: &[&'a Trigger],
+    table: &'a TableDef,
+    survey: &'a Survey,
+) -> (TriggerSpec<'a>, Vec<Refusal>) {
+    let mut captures: Vec<Capture<'a>> = Vec::new();
+    let mut refusals = Vec::new();
+    let mut accepted = Vec::new();
+    for trigger in triggers {
+        let columns = match columns(trigger, table) {
+            Ok(columns) => columns,
+            Err(message) => {
+                refusals.push(Refusal {
+                    trigger_id: trigger.trigger_id.clone(),
+                    message,
+                });
+                continue;
+            }
+        };
+        accepted.push(*trigger);
+        let shared = captures
+            .iter_mut()
+            .find(|capture| capture.is_shared_by(trigger, &columns));
+        match shared {
+            Some(capture) => capture.triggers.push(trigger),
+            None => captures.push(Capture {
+                triggers: vec![trigger],
+                leaves_out_columns: columns.len() != table.columns.len(),
+                key: key(table, &columns),
+                columns,
+                mark: CaptureMark {
+                    hist_id: 0,
+                    definition: 0,
+                },
+            }),
+        }
+    }
+    let spec = TriggerSpec {
+        kind,
+        tables,
+        table,
+        survey,
+        captures,
+        names: Names::of(&accepted),
+        build: 0,
+    };
+    (spec, refusals)
+}
+
+/// The columns to capture, or why that can not be said.
+fn columns<'a>(trigger: &Trigger, table: &'a TableDef) -> Result<Vec<&'a ColumnDef>, String> {
+    let mut excluded = HashSet::new();
+    for name in &trigger.excluded_columns {
+        let Some(column) = table.column_ignoring_case(name) else {
+            return Err(format!(
+                "excluded_column_names has {name:?}, but the table has no such column"
+            ));
+        };
+        excluded.insert(column.name.as_str());
+    }
+    let columns: Vec<&ColumnDef> = table
+        .columns
+        .iter()
+        .filter(|column| !excluded.contains(column.name.as_str()) || table.is_key(&column.name))
+        .collect();
+    if columns.is_empty() {
+        return Err("no column is left to capture".to_owned());
+    }
+    Ok(columns)
+}
+
+fn key<'a>(table: &'a TableDef, columns: &[&'a ColumnDef]) -> Vec<&'a ColumnDef> {
+    if table.primary_key.is_empty() {
+        return columns.to_vec();
+    }
+    table
+        .primary_key
+        .iter()
+        .filter_map(|name| table.column(name))
+        .collect()
+}
+
+/// What the operator should know about the table and its `sym_trigger` rows.
+pub(super) fn warnings(spec: &TriggerSpec<'_>, triggers: &[&Trigger]) -> Vec<Note> {
+    let note = |trigger_id: String, message: String| Note {
+        trigger_id,
+        table: spec.table.name.clone(),
+        message,
+    };
+    let mut notes: Vec<Note> = Vec::new();
+    let mut of_table = spec.survey.warnings.clone();
+    if spec.table.primary_key.is_empty() {
+        of_table.push("it has no primary key, so all columns are taken for the key".to_owned());
+    }
+    notes.extend(
+        of_table
+            .into_iter()
+            .map(|message| note(joined(triggers.iter().copied()), message)),
+    );
+    for trigger in triggers {
+        let keys: Vec<&str> = trigger
+            .excluded_columns
+            .iter()
+            .filter_map(|name| spec.table.column_ignoring_case(name))
+            .filter(|column| spec.table.is_key(&column.name))
+            .map(|column| column.name.as_str())
+            .collect();
+        if !keys.is_empty() {
+            let message = format!(
+                "key columns can not be excluded and are captured: {}",
+                keys.join(", ")
+            );
+            notes.push(note(trigger.trigger_id.clone(), message));
+        }
+        for event in Event::ALL {
+            let (Some(given), Some(used)) = (event.given_name(trigger), spec.names.get(event)) else {
+                continue;
+            };
+            if given != used {
+                let message = format!(
+                    "name_for_{0}_trigger is {given}, but the table's triggers share one database trigger for {0}s, \
+                     and a sym_trigger row before this one names it {used}",
+                    event.verb()
+                );
+                notes.push(note(trigger.trigger_id.clone(), message));
+            }
+        }
+    }
+    notes
+}
+
+/// How messages name several `sym_trigger` rows.
+pub(super) fn joined<'a>(triggers: impl IntoIterator<Item = &'a Trigger>) -> String {
+    let ids: Vec<&str> = triggers
+        .into_iter()
+        .map(|trigger| trigger.trigger_id.as_str())
+        .collect();
+    ids.join(", ")
+}
