@@ -7,7 +7,7 @@ use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{Param, Sql};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::{DataRange, RoutedReport};
+use symstream_shared::wire::{DataRange, RoutedReport, TargetRows};
 
 /// Rows of `sym_data_event` that one statement writes.
 const EVENTS_MAX: i64 = 20_000;
@@ -43,8 +43,7 @@ pub(super) async fn record(tx: &mut dyn Sql, tables: &Tables, report: &RoutedRep
         return Ok(());
     }
     for target in &report.targets {
-        let count = i64::try_from(target.change_count).unwrap_or(i64::MAX);
-        add_outgoing(tx, tables, report, &target.node, count, &batch_type).await?;
+        add_outgoing(tx, tables, report, target, &batch_type).await?;
     }
     let statement = format!("update {capture_batch} set routed = 1 where batch_id = ?");
     tx.execute(&statement, &[report.batch_id.into()]).await?;
@@ -77,15 +76,22 @@ async fn add_events(
     Ok(())
 }
 
-/// `sym_outgoing_batch` for one node, with its first two histories.
+/// `sym_outgoing_batch` for one node, with its first two histories: `NE` and `SE`, or `OK` where the channel is ignored
+/// for the node, to which nothing was sent.
 async fn add_outgoing(
     tx: &mut dyn Sql,
     tables: &Tables,
     report: &RoutedReport,
-    node: &NodeId,
-    change_count: i64,
+    target: &TargetRows,
     batch_type: &str,
 ) -> Result<(), Error> {
+    let node = &target.node;
+    let event = if target.ignored {
+        BatchEvent::Ignored
+    } else {
+        BatchEvent::Published
+    };
+    let after_new = super::transition(BatchStatus::New, event)?;
     let table = tables.name("outgoing_batch");
     let key: [Param; 2] = [report.batch_id.into(), node.as_str().into()];
     let statement = format!("select status from {table} where batch_id = ? and node_id = ?");
@@ -98,7 +104,7 @@ async fn add_outgoing(
         let status = if is_passed(tx, tables, report, node).await? {
             BatchStatus::Ok
         } else {
-            super::transition(BatchStatus::New, BatchEvent::Published)?
+            after_new
         };
         let statement = format!(
             "insert into {table} (batch_id, node_id, channel_id, batch_type, status, create_time) \
@@ -121,7 +127,7 @@ async fn add_outgoing(
         start_ms: report.created_ms,
         end_ms: report.started_ms,
         hostname: &report.hostname,
-        data_event_count: Some(change_count),
+        data_event_count: Some(i64::try_from(target.change_count).unwrap_or(i64::MAX)),
         network_ms: None,
         filter_ms: None,
         // Reading the batch and bringing it to the router; the two clocks may differ.
@@ -130,11 +136,11 @@ async fn add_outgoing(
     };
     new.insert(tx, tables).await?;
     let sent = History {
-        status: BatchStatus::Sent.as_str(),
+        status: after_new.as_str(),
         start_ms: report.started_ms,
         end_ms: report.sent_ms,
         data_event_count: None,
-        network_ms: Some((report.sent_ms - report.started_ms).max(0)),
+        network_ms: (!target.ignored).then_some((report.sent_ms - report.started_ms).max(0)),
         database_ms: None,
         ..new
     };
@@ -142,16 +148,26 @@ async fn add_outgoing(
     Ok(())
 }
 
-/// Whether the node said `OK` to a later batch of the lane, which says it for this one too.
+/// Whether the node said `OK` to a later batch of the lane, which says it for this one too. A batch that was ignored is
+/// `OK` without the node having said anything: it was new once, and never sent.
 async fn is_passed(
     tx: &mut dyn Sql,
     tables: &Tables,
     report: &RoutedReport,
     node: &NodeId,
 ) -> Result<bool, Error> {
+    let had = |status: BatchStatus| {
+        format!(
+            "exists (select 1 from {} h where h.batch_id = o.batch_id and h.node_id = o.node_id and h.status = '{status}')",
+            tables.name("outgoing_batch_hist")
+        )
+    };
     let statement = format!(
-        "select 1 from {} where node_id = ? and channel_id = ? and batch_id > ? and status = 'OK' limit 1",
-        tables.name("outgoing_batch")
+        "select 1 from {} o where o.node_id = ? and o.channel_id = ? and o.batch_id > ? and o.status = 'OK' \
+         and ({} or not {}) limit 1",
+        tables.name("outgoing_batch"),
+        had(BatchStatus::Sent),
+        had(BatchStatus::New),
     );
     let params = [
         node.as_str().into(),

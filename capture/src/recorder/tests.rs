@@ -228,3 +228,113 @@ async fn what_is_not_known_any_more_is_passed_over() {
     f.status(&status(9, BatchStatus::Error, 1_700_000_000_090)).await;
     assert_eq!(f.outgoing().await, [""; 0]);
 }
+
+async fn ignored_is_ok_at_once(kind: DatabaseKind) {
+    let f = Fixture::start(kind).await;
+    // GIVEN the second batch's report comes first, and says that the channel was ignored for the node by then
+    let mut ignored = routed(2, &[("001", &[(4, 6)])], &[]);
+    ignored.targets[0].ignored = true;
+    for _ in 0..2 {
+        f.routed(&ignored).await;
+        assert_eq!(f.outgoing().await, ["2 001 OK"], "{kind}");
+        assert_eq!(
+            f.history().await,
+            ["2 001 NE 3 router ∅ 20 ∅ ∅ ∅", "2 001 OK ∅ router ∅ ∅ ∅ ∅ ∅"],
+            "{kind}"
+        );
+        let events = "select data_id, node_id, batch_id, batched from sym_data_event order by data_id";
+        assert_eq!(
+            f.lines(events).await,
+            ["4 001 2 1", "5 001 2 1", "6 001 2 1"],
+            "{kind}"
+        );
+    }
+    // THEN that says nothing of the batch before it
+    f.routed(&routed(1, &[("001", &[(1, 3)])], &[])).await;
+    assert_eq!(f.outgoing().await, ["1 001 SE", "2 001 OK"], "{kind}");
+    // UNTIL the node itself does
+    f.status(&status(1, BatchStatus::Ok, 1_700_000_000_090)).await;
+    assert_eq!(f.outgoing().await, ["1 001 OK", "2 001 OK"], "{kind}");
+}
+
+#[tokio::test]
+async fn an_ignored_batch_is_ok_and_says_nothing_of_those_before_it() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        ignored_is_ok_at_once(kind).await;
+    }
+}
+
+async fn request_is_recorded(kind: DatabaseKind) {
+    let f = Fixture::start(kind).await;
+    f.node
+        .db
+        .run(
+            "insert into sym_data (table_name, event_type, trigger_hist_id, channel_id, row_data, pk_data) \
+             values ('', 'S', 0, 'main', 'select 1', '001'), ('', 'S', 0, 'main', 'select 1', 'unknown'); \
+             insert into sym_capture_batch (batch_id, channel_id, batch_type, data_ranges, data_count, \
+             configuration_version, routed) values (3, 'main', 'EV', '7', 1, 1, 0), (4, 'main', 'EV', '8', 1, 1, 0)",
+        )
+        .await;
+    f.routed(&routed(3, &[("001", &[(7, 7)])], &[])).await;
+    f.routed(&routed(4, &[], &[(8, 8)])).await;
+    let events =
+        "select data_id, node_id, channel_id, batch_id, batched from sym_data_event order by data_id";
+    assert_eq!(
+        f.lines(events).await,
+        ["7 001 main 3 1", "8 -1 main ∅ 0"],
+        "{kind}"
+    );
+    let batches = "select batch_id, node_id, batch_type, status from sym_outgoing_batch";
+    assert_eq!(f.lines(batches).await, ["3 001 EV SE"], "{kind}");
+}
+
+#[tokio::test]
+async fn a_request_is_recorded_as_a_change_is() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        request_is_recorded(kind).await;
+    }
+}
+
+async fn times_are_those_of_the_work(kind: DatabaseKind) {
+    let f = Fixture::start(kind).await;
+    f.routed(&routed(1, &[("001", &[(1, 3)])], &[])).await;
+    f.status(&status(1, BatchStatus::Error, 1_700_000_000_070)).await;
+    f.status(&status(1, BatchStatus::Ok, 1_700_000_000_090)).await;
+    let time = |column| kind.time_as_text(column);
+    let history = format!(
+        "select status, {}, {} from sym_outgoing_batch_hist order by end_time",
+        time("start_time"),
+        time("end_time")
+    );
+    let millis: Vec<(String, i64, i64)> = f
+        .node
+        .db
+        .rows(&history)
+        .await
+        .into_iter()
+        .map(|row| {
+            let ms = |text: &str| symstream_shared::db::time_ms(text).expect("a time") - 1_700_000_000_000;
+            (row[0].clone(), ms(&row[1]), ms(&row[2]))
+        })
+        .collect();
+    let expected = [("NE", 0, 20), ("SE", 20, 50), ("ER", 60, 70), ("OK", 60, 90)];
+    assert_eq!(
+        millis,
+        expected.map(|(status, start, end)| (status.to_owned(), start, end)),
+        "{kind}"
+    );
+    let created = format!("select {} from sym_outgoing_batch", time("create_time"));
+    let created = f.node.db.rows(&created).await.concat().concat();
+    assert_eq!(
+        symstream_shared::db::time_ms(&created),
+        Some(1_700_000_000_000),
+        "{kind}"
+    );
+}
+
+#[tokio::test]
+async fn histories_have_the_times_of_router_and_loader() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        times_are_those_of_the_work(kind).await;
+    }
+}
