@@ -1,20 +1,18 @@
 //! Loading one batch: its rows, its record and the lane's position in one transaction.
 
-use crate::apply::{Applier, ApplyError, Origin};
+use crate::apply::{Applier, Origin};
+use crate::attempt::{Ended, Measured};
 use crate::dialect::{self, Dialect};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
+use crate::statement::StatementBatch;
 use crate::target::TargetCache;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{Database, DbError, Sql, Tx, TxKind};
 use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::{Assembler, BatchFailure, BatchResult, LanePart, Message, WireError};
-
-/// The longest message of a failure.
-const MESSAGE_BYTES_MAX: usize = 4096;
+use symstream_shared::wire::{Assembler, BatchResult, LanePart, Message, WireError};
 
 /// Which batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,28 +61,12 @@ pub struct BatchLoader {
     targets: TargetCache,
 }
 
-/// What an attempt has measured so far.
-struct Measured {
-    start_ms: i64,
-    started: Instant,
-    sent_ms: i64,
-    converting_ms: i64,
-    change_count: i64,
-}
-
-/// Why an attempt ended; the transaction is rolled back then.
-enum Ended {
-    Apply(ApplyError),
-    Wire(WireError),
-    Database(DbError),
-    Overtaken,
-    Incomplete,
-}
-
-impl From<DbError> for Ended {
-    fn from(err: DbError) -> Self {
-        Self::Database(err)
-    }
+/// What an attempt came to.
+enum Loaded {
+    /// The batch's changes are written, and committed with the attempt.
+    Committed(BatchResult),
+    /// Nothing yet: it is this statement.
+    Statement(String),
 }
 
 impl BatchLoader {
@@ -101,44 +83,64 @@ impl BatchLoader {
         }
     }
 
-    /// Loads a batch. When it returns `Ok`, the batch is committed; else nothing of it is in the database.
-    /// Dropped in between it rolls back, or commits: then the lane's position tells.
+    /// Loads a batch. When it returns `Ok`, the batch is committed; else nothing of it is in the database, unless it is
+    /// a statement that commits by itself. Dropped in between it rolls back, or commits: then the lane's position
+    /// tells.
     ///
     /// # Errors
     /// [`LoadError`].
     pub async fn load(&mut self, batch: &BatchKey, content: &Content<'_>) -> Result<BatchResult, LoadError> {
         let started = Instant::now();
-        let mut result = self.attempt(batch, content).await;
+        let mut measured = Measured::begin();
+        let mut result = self.attempt(batch, content, &mut measured).await;
         // A table may have been altered since its definition was read.
         if matches!(result, Err(LoadError::Failed(_))) && self.targets.clear(started) {
-            result = self.attempt(batch, content).await;
+            measured = Measured::begin();
+            result = self.attempt(batch, content, &mut measured).await;
             if matches!(result, Err(LoadError::Failed(_))) {
                 self.targets.clear(started);
             }
         }
-        result
+        match result? {
+            Loaded::Committed(result) => Ok(result),
+            Loaded::Statement(sql) => {
+                measured.change_count = 1;
+                let statement = StatementBatch {
+                    database: &self.database,
+                    tables: &self.tables,
+                    dialect: self.dialect,
+                    ledger: &self.ledger,
+                    spool: &self.spool,
+                    batch,
+                    measured: &measured,
+                    hostname: &self.hostname,
+                };
+                let result = statement.run(&sql).await;
+                result.map_err(|ended| measured.judge(batch, &self.hostname, ended))
+            }
+        }
     }
 
-    async fn attempt(&mut self, batch: &BatchKey, content: &Content<'_>) -> Result<BatchResult, LoadError> {
-        let start_ms = now_ms();
-        let mut measured = Measured {
-            start_ms,
-            started: Instant::now(),
-            sent_ms: start_ms,
-            converting_ms: 0,
-            change_count: 0,
-        };
+    async fn attempt(
+        &mut self,
+        batch: &BatchKey,
+        content: &Content<'_>,
+        measured: &mut Measured,
+    ) -> Result<Loaded, LoadError> {
         let outcome = match self.database.begin(TxKind::Write).await {
-            Ok(mut tx) => match self.within(&mut tx, batch, content, &mut measured).await {
-                Ok(result) => tx.commit().await.map(|()| result).map_err(Ended::Database),
-                Err(ended) => {
+            Ok(mut tx) => match self.within(&mut tx, batch, content, measured).await {
+                Ok(Loaded::Committed(result)) => {
+                    let committed = tx.commit().await.map_err(Ended::Database);
+                    committed.map(|()| Loaded::Committed(result))
+                }
+                other => {
                     self.roll_back(tx).await;
-                    Err(ended)
+                    other
                 }
             },
             Err(err) => Err(Ended::Database(err)),
         };
-        outcome.map_err(|ended| self.judge(batch, &measured, ended))
+        outcome.map_err(|ended| measured.judge(batch, &self.hostname, ended))
     }
 
     async fn within(
@@ -147,25 +149,26 @@ impl BatchLoader {
         batch: &BatchKey,
         content: &Content<'_>,
         measured: &mut Measured,
-    ) -> Result<BatchResult, Ended> {
+    ) -> Result<Loaded, Ended> {
         let origin = Origin::new(self.dialect, &self.tables, &batch.source);
         let mut applier = Applier::new(self.dialect, &mut self.targets, origin);
         let applied = match content {
             Content::Message(part, sent_ms) => {
                 measured.sent_ms = *sent_ms;
-                applier.apply(tx, &part.rows).await.map_err(Ended::Apply)
+                apply_part(tx, &mut applier, part).await
             }
             Content::Spool => apply_spooled(tx, &self.spool, &mut applier, batch, measured).await,
         };
         measured.change_count = applier.written();
-        measured.converting_ms = i64::try_from(applier.converting().as_millis()).unwrap_or(i64::MAX);
-        applied?;
+        measured.converting = applier.converting();
+        if let Some(statement) = applied? {
+            return Ok(Loaded::Statement(statement));
+        }
         applier.finish(tx).await?;
         let result = measured.result(batch, &self.hostname, BatchStatus::Ok, None);
-        self.ledger.record(tx, &batch.source, &result).await?;
         let advanced = self
             .ledger
-            .advance(tx, &batch.source, batch.previous, batch.batch_id)
+            .applied(tx, &batch.source, batch.previous, &result)
             .await?;
         if !advanced {
             return Err(Ended::Overtaken);
@@ -175,7 +178,7 @@ impl BatchLoader {
                 .remove_through(tx, &batch.source, batch.batch_id)
                 .await?;
         }
-        Ok(result)
+        Ok(Loaded::Committed(result))
     }
 
     /// The switch that keeps triggers quiet must not stay with a connection that goes back to the pool. Errors
@@ -186,48 +189,21 @@ impl BatchLoader {
         }
         drop(tx.rollback().await);
     }
+}
 
-    fn judge(&self, batch: &BatchKey, measured: &Measured, ended: Ended) -> LoadError {
-        let mut failure = match ended {
-            Ended::Overtaken => return LoadError::Overtaken,
-            Ended::Incomplete => return LoadError::Incomplete,
-            Ended::Database(err) if err.disposition == Disposition::Retry => return LoadError::Passing(err),
-            Ended::Apply(err) if err.is_passing() => {
-                return LoadError::Passing(err.database.unwrap_or_else(|| DbError::unexpected(err.message)));
-            }
-            Ended::Apply(err) => BatchFailure {
-                row_number: err.row_number,
-                data_id: err.data_id,
-                sql_state: err
-                    .database
-                    .as_ref()
-                    .map(|err| err.sql_state.clone())
-                    .unwrap_or_default(),
-                sql_code: err.database.as_ref().map_or(0, |err| err.sql_code),
-                message: err.message,
-            },
-            Ended::Database(err) => BatchFailure {
-                row_number: 0,
-                data_id: 0,
-                sql_state: err.sql_state,
-                sql_code: err.sql_code,
-                message: err.message,
-            },
-            Ended::Wire(err) => BatchFailure {
-                row_number: 0,
-                data_id: 0,
-                sql_state: String::new(),
-                sql_code: 0,
-                message: err.to_string(),
-            },
-        };
-        cut(&mut failure.message);
-        LoadError::Failed(Box::new(measured.result(
-            batch,
-            &self.hostname,
-            BatchStatus::Error,
-            Some(failure),
-        )))
+/// Applies one part; gives back the statement that it is instead.
+async fn apply_part(
+    tx: &mut Tx,
+    applier: &mut Applier<'_>,
+    part: &LanePart,
+) -> Result<Option<String>, Ended> {
+    match &part.statement {
+        Some(statement) => Ok(Some(statement.clone())),
+        None => applier
+            .apply(tx, &part.rows)
+            .await
+            .map(|()| None)
+            .map_err(Ended::Apply),
     }
 }
 
@@ -238,7 +214,8 @@ async fn apply_spooled(
     applier: &mut Applier<'_>,
     batch: &BatchKey,
     measured: &mut Measured,
-) -> Result<(), Ended> {
+) -> Result<Option<String>, Ended> {
+    let mut statement = None;
     let mut assembler = Assembler::default();
     let mut seen = Vec::new();
     let mut listed = Vec::new();
@@ -254,7 +231,7 @@ async fn apply_spooled(
                 if part.part == part.part_last {
                     listed.clone_from(&part.parts);
                 }
-                applier.apply(tx, &part.rows).await.map_err(Ended::Apply)?;
+                statement = apply_part(tx, applier, &part).await?;
             }
             Ok(Some(_)) => {
                 return Err(Ended::Database(DbError::unexpected(
@@ -268,64 +245,8 @@ async fn apply_spooled(
     }
     // Nothing at all: another loader has applied it, or somebody emptied the spool.
     if !seen.is_empty() && seen == listed {
-        Ok(())
+        Ok(statement)
     } else {
         Err(Ended::Incomplete)
-    }
-}
-
-impl Measured {
-    fn result(
-        &self,
-        batch: &BatchKey,
-        hostname: &str,
-        status: BatchStatus,
-        failure: Option<BatchFailure>,
-    ) -> BatchResult {
-        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        BatchResult {
-            batch_id: batch.batch_id,
-            status,
-            start_ms: self.start_ms,
-            end_ms: self.start_ms + elapsed,
-            network_ms: (self.start_ms - self.sent_ms).max(0),
-            filter_ms: self.converting_ms,
-            database_ms: (elapsed - self.converting_ms).max(0),
-            change_count: self.change_count,
-            hostname: hostname.to_owned(),
-            failure,
-        }
-    }
-}
-
-/// A message may quote a statement of any length; it goes into a table, into logs and to the source.
-fn cut(message: &mut String) {
-    if message.len() > MESSAGE_BYTES_MAX {
-        let mut end = MESSAGE_BYTES_MAX;
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
-    }
-}
-
-/// Milliseconds since 1970 by this host's clock.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_message_is_cut_between_characters() {
-        let mut message = format!("x{}", "é".repeat(MESSAGE_BYTES_MAX));
-        cut(&mut message);
-        assert_eq!(message.len(), MESSAGE_BYTES_MAX - 1);
-        let mut short = String::from("é");
-        cut(&mut short);
-        assert_eq!(short, "é");
     }
 }

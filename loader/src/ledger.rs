@@ -80,12 +80,23 @@ impl Ledger {
         sql.execute(&statement, &params).await.map(drop)
     }
 
-    /// Moves the lane from `previous` to `batch_id`. `false` when it does not stand at `previous`: then the
+    /// Records a batch as applied and moves the lane to it. `false` when the lane does not stand at `previous`: then the
     /// transaction must not be committed.
     ///
     /// # Errors
     /// [`DbError`] as the database says.
-    pub(crate) async fn advance(
+    pub(crate) async fn applied(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+        previous: i64,
+        result: &BatchResult,
+    ) -> Result<bool, DbError> {
+        self.record(sql, source, result).await?;
+        self.advance(sql, source, previous, result.batch_id).await
+    }
+
+    async fn advance(
         &self,
         sql: &mut dyn Sql,
         source: &NodeId,
@@ -94,7 +105,7 @@ impl Ledger {
     ) -> Result<bool, DbError> {
         let statement = format!(
             "update {} set batch_id = ?, held_batch_id = null, attempt_count = 0, next_attempt_time = null, \
-             update_time = {} where source_node_id = ? and channel_id = ? and batch_id = ?",
+             statement_batch_id = null, update_time = {} where source_node_id = ? and channel_id = ? and batch_id = ?",
             self.lane,
             sql.kind().now()
         );
@@ -135,6 +146,60 @@ impl Ledger {
             previous.into(),
         ];
         Ok(sql.execute(&statement, &params).await? == 1)
+    }
+
+    /// What is noted of a statement that was begun: its batch's id, with a sign ([`crate::statement`]).
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn statement(&self, sql: &mut dyn Sql, source: &NodeId) -> Result<Option<i64>, DbError> {
+        let question = format!(
+            "select statement_batch_id from {} where source_node_id = ? and channel_id = ?",
+            self.lane
+        );
+        let params = [source.as_str().into(), self.channel.as_str().into()];
+        match sql.query_opt(&question, &params).await? {
+            Some(row) => row.opt_int(0),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes a statement. `false` when the lane does not stand at `previous`.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn note_statement(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+        previous: i64,
+        note: i64,
+    ) -> Result<bool, DbError> {
+        let statement = format!(
+            "update {} set statement_batch_id = ? where source_node_id = ? and channel_id = ? and batch_id = ?",
+            self.lane
+        );
+        let params = [
+            note.into(),
+            source.as_str().into(),
+            self.channel.as_str().into(),
+            previous.into(),
+        ];
+        Ok(sql.execute(&statement, &params).await? == 1)
+    }
+
+    /// Takes the note back: the statement left nothing behind.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn clear_statement(&self, sql: &mut dyn Sql, source: &NodeId) -> Result<(), DbError> {
+        let statement = format!(
+            "update {} set statement_batch_id = null where source_node_id = ? and channel_id = ? \
+             and statement_batch_id is not null",
+            self.lane
+        );
+        let params = [source.as_str().into(), self.channel.as_str().into()];
+        sql.execute(&statement, &params).await.map(drop)
     }
 
     /// Records what became of a batch. A skipped one keeps the status that it had.

@@ -8,6 +8,7 @@
 
 mod agent;
 mod apply;
+mod attempt;
 mod batch;
 mod channel;
 mod dialect;
@@ -20,6 +21,7 @@ mod policy;
 mod round;
 mod runs;
 mod spool;
+mod statement;
 mod status;
 mod target;
 mod term;

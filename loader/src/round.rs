@@ -1,6 +1,7 @@
 //! A round of one channel's loop: takes messages, asks the lanes what to do with them, does it, acknowledges.
 
-use crate::batch::{BatchKey, BatchLoader, Content, LoadError, now_ms};
+use crate::attempt::now_ms;
+use crate::batch::{BatchKey, BatchLoader, Content, LoadError};
 use crate::channel::Context;
 use crate::hole::Holes;
 use crate::intake::{Intake, LastFetch, Ways};

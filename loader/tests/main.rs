@@ -7,4 +7,5 @@ mod ledger;
 mod node;
 mod origin;
 mod rows;
+mod statement;
 mod values;

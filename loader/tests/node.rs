@@ -138,6 +138,14 @@ pub fn table(name: &str, columns: &[(&str, LogicalType)], key: &[u16]) -> TableI
     }
 }
 
+/// A batch that is a statement.
+pub fn statement(key: &BatchKey, sql: &str) -> LanePart {
+    LanePart {
+        statement: Some(sql.to_owned()),
+        ..part(key, 1, 1, Rows::default())
+    }
+}
+
 /// `item(id, name)` with the key `id`.
 pub fn item() -> TableInfo {
     table(

@@ -1,0 +1,236 @@
+//! `S` events: a statement of the registration server's operator, run at this node.
+//!
+//! It runs where the batch is recorded, in one transaction. Some statements end that by themselves (MySQL commits
+//! before and after most DDL); what was done then can not be taken back. So that a crash or an error behind it is
+//! never met by running it again, the lane carries a note (`sym_incoming_lane.statement_batch_id`): the batch's id
+//! from before its statement until the batch is done, negative from the statement's own transaction on, by which
+//! what it committed is told from what it rolled back.
+//!
+//! It has a connection of its own, which is closed afterwards: it may change the session in any way.
+
+use crate::apply::Origin;
+use crate::attempt::{Ended, Measured};
+use crate::batch::BatchKey;
+use crate::dialect::Dialect;
+use crate::ledger::Ledger;
+use crate::spool::Spool;
+use symstream_shared::batch_status::BatchStatus;
+use symstream_shared::db::{Database, DbError, DetachedConn, Sql, TxKind};
+use symstream_shared::retry::Disposition;
+use symstream_shared::schema::Tables;
+use symstream_shared::wire::BatchResult;
+
+// As scripts: MySQL prepares none of them.
+const BEGIN: &str = "begin";
+const SAVEPOINT: &str = "savepoint symstream_statement";
+const RELEASE: &str = "release savepoint symstream_statement";
+const TAKE_BACK: &str = "rollback to savepoint symstream_statement";
+const COMMIT: &str = "commit";
+const ROLLBACK: &str = "rollback";
+
+/// Why a statement was not run, or failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StatementError {
+    /// No code comes from elsewhere (`spec/hard-cases.md`, 31).
+    #[error(
+        "a statement from node {0} is not run: it may come only from the registration server's node, and where a \
+         link leads from that node's group to this one's"
+    )]
+    NotAllowed(String),
+    /// It was begun before.
+    #[error("the statement was begun before, and may have had its effect in part or as a whole; {}", not_again(.lanes))]
+    Begun { lanes: String },
+    /// It failed, and left nothing behind.
+    #[error("the statement failed: {0}")]
+    Failed(DbError),
+    /// It failed when it had committed something.
+    #[error("the statement failed, and part of it may be committed: {err}; {}", not_again(.lanes))]
+    FailedInPart { err: DbError, lanes: String },
+    /// It ended a transaction that it must not end.
+    #[error(
+        "the statement ended the transaction in which it runs (leave begin, commit and rollback out of it); {}",
+        not_again(.lanes)
+    )]
+    EndedTransaction { lanes: String },
+}
+
+/// What an operator can do.
+fn not_again(lanes: &str) -> String {
+    format!(
+        "it is not run again by itself. See what it did; set statement_batch_id to null in this lane's row of {lanes} \
+         to have it run again"
+    )
+}
+
+impl StatementError {
+    /// The database's answer; `None` where it was not asked, or did not refuse.
+    pub(crate) fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Failed(err) | Self::FailedInPart { err, .. } => Some(err),
+            Self::NotAllowed(_) | Self::Begun { .. } | Self::EndedTransaction { .. } => None,
+        }
+    }
+}
+
+/// What has become of the transaction in which a statement ran.
+enum Transaction {
+    Open,
+    Committed,
+    RolledBack,
+}
+
+/// A batch that is a statement.
+pub(crate) struct StatementBatch<'a> {
+    pub database: &'a Database,
+    pub tables: &'a Tables,
+    pub dialect: &'static dyn Dialect,
+    pub ledger: &'a Ledger,
+    pub spool: &'a Spool,
+    pub batch: &'a BatchKey,
+    pub measured: &'a Measured,
+    pub hostname: &'a str,
+}
+
+impl StatementBatch<'_> {
+    /// Runs the statement and records the batch. When it returns `Ok`, both are committed.
+    ///
+    /// # Errors
+    /// [`Ended`]; where the statement may have left something behind, it is not run again.
+    pub(crate) async fn run(&self, statement: &str) -> Result<BatchResult, Ended> {
+        let mut conn = self.database.conn().await?.detach();
+        if !self.is_allowed(&mut conn).await? {
+            let source = self.batch.source.as_str().to_owned();
+            return Err(Ended::Statement(StatementError::NotAllowed(source)));
+        }
+        if self.note(&mut conn).await?.is_some() {
+            let lanes = self.lanes();
+            return Err(Ended::Statement(StatementError::Begun { lanes }));
+        }
+        let transactional = conn.kind().capabilities().transactional_ddl;
+        if !transactional {
+            self.write_note(&mut conn, self.batch.batch_id).await?;
+        }
+        conn.execute_script(BEGIN).await?;
+        self.write_note(&mut conn, -self.batch.batch_id).await?;
+        let mut origin = Origin::new(self.dialect, self.tables, &self.batch.source);
+        origin.set(&mut conn, &[]).await?;
+        conn.execute_script(SAVEPOINT).await?;
+        let outcome = conn.execute_script(statement).await;
+        match outcome {
+            Ok(()) if conn.execute_script(RELEASE).await.is_ok() => {
+                origin.clear(&mut conn).await?;
+                let result = self.record(&mut conn).await?;
+                conn.execute_script(COMMIT).await?;
+                Ok(result)
+            }
+            Ok(()) if transactional => {
+                // What it may have begun itself ends with the connection.
+                drop(conn);
+                let mut conn = self.database.conn().await?;
+                self.write_note(&mut conn, -self.batch.batch_id).await?;
+                let lanes = self.lanes();
+                Err(Ended::Statement(StatementError::EndedTransaction { lanes }))
+            }
+            Ok(()) => {
+                // What it may have begun behind its last commit is its own.
+                conn.execute_script(COMMIT).await?;
+                drop(conn);
+                let mut tx = self.database.begin(TxKind::Write).await?;
+                let result = self.record(&mut tx).await?;
+                tx.commit().await?;
+                Ok(result)
+            }
+            Err(err) if err.connection_lost => Err(Ended::Database(err)),
+            Err(err) => Err(self.failed(&mut conn, err).await?),
+        }
+    }
+
+    /// Leaves behind what the failed statement can not take back, and nothing else.
+    async fn failed(&self, conn: &mut DetachedConn, err: DbError) -> Result<Ended, DbError> {
+        let passing = err.disposition == Disposition::Retry;
+        let left_nothing = match self.transaction(conn).await? {
+            Transaction::Open => true,
+            // By the database, unless the statement did that itself and went on.
+            Transaction::RolledBack => passing || conn.kind().capabilities().transactional_ddl,
+            Transaction::Committed => false,
+        };
+        if !left_nothing {
+            let lanes = self.lanes();
+            return Ok(Ended::Statement(StatementError::FailedInPart { err, lanes }));
+        }
+        self.ledger.clear_statement(conn, &self.batch.source).await?;
+        Ok(if passing {
+            Ended::Database(err)
+        } else {
+            Ended::Statement(StatementError::Failed(err))
+        })
+    }
+
+    /// Finds out what the failed statement did to its transaction, and ends it where it is open.
+    async fn transaction(&self, conn: &mut DetachedConn) -> Result<Transaction, DbError> {
+        let open = conn.execute_script(TAKE_BACK).await.is_ok();
+        if open {
+            conn.execute_script(ROLLBACK).await?;
+            return Ok(Transaction::Open);
+        }
+        // By its own note: only the statement's own commit made that visible for good.
+        Ok(match self.note(conn).await? {
+            Some(note) if note < 0 => Transaction::Committed,
+            _ => Transaction::RolledBack,
+        })
+    }
+
+    fn lanes(&self) -> String {
+        self.tables.name("incoming_lane")
+    }
+
+    /// What is noted of this batch's statement.
+    async fn note(&self, sql: &mut dyn Sql) -> Result<Option<i64>, DbError> {
+        let note = self.ledger.statement(sql, &self.batch.source).await?;
+        Ok(note.filter(|note| note.abs() == self.batch.batch_id))
+    }
+
+    async fn write_note(&self, sql: &mut dyn Sql, note: i64) -> Result<(), Ended> {
+        let BatchKey { source, previous, .. } = self.batch;
+        if self.ledger.note_statement(sql, source, *previous, note).await? {
+            Ok(())
+        } else {
+            Err(Ended::Overtaken)
+        }
+    }
+
+    async fn record(&self, sql: &mut dyn Sql) -> Result<BatchResult, Ended> {
+        let BatchKey {
+            source,
+            batch_id,
+            previous,
+        } = self.batch;
+        let result = self
+            .measured
+            .result(self.batch, self.hostname, BatchStatus::Ok, None);
+        if !self.ledger.applied(sql, source, *previous, &result).await? {
+            return Err(Ended::Overtaken);
+        }
+        self.spool.remove_through(sql, source, *batch_id).await?;
+        Ok(result)
+    }
+
+    /// Whether the batch's source is the node that runs the registration server, and a link leads from its group into
+    /// this node's.
+    async fn is_allowed(&self, sql: &mut dyn Sql) -> Result<bool, DbError> {
+        let node = self.tables.name("node");
+        let question = format!(
+            "select own.created_at_node_id from {node} own \
+             join {} me on me.node_id = own.node_id \
+             join {node} server on server.node_id = own.created_at_node_id \
+             join {} l on l.source_node_group_id = server.node_group_id \
+             and l.target_node_group_id = own.node_group_id",
+            self.tables.name("node_identity"),
+            self.tables.name("node_group_link"),
+        );
+        let server = sql.query_opt(&question, &[]).await?;
+        let server = server.map(|row| row.opt_text(0)).transpose()?.flatten();
+        // Compared here: MySQL takes other spellings for the same.
+        Ok(server.as_deref() == Some(self.batch.source.as_str()))
+    }
+}
