@@ -144,12 +144,15 @@ impl Fixture {
         .await;
     }
 
-    /// The version that the next captured batch names.
-    async fn version(&mut self) -> i64 {
+    /// The next captured batch.
+    async fn part(&mut self) -> Part {
         let part = tokio::time::timeout(PATIENCE, self.parts_rx.recv()).await;
-        part.expect("a batch in time")
-            .expect("sender")
-            .configuration_version
+        part.expect("a batch in time").expect("sender")
+    }
+
+    /// The version that it names.
+    async fn version(&mut self) -> i64 {
+        self.part().await.configuration_version
     }
 }
 
@@ -218,4 +221,75 @@ async fn a_node_goes_on_with_its_own_configuration_when_the_newest_is_not_valid(
     assert_eq!(f.version().await, 1);
     let channels = "select count(*) from sym_channel";
     assert_eq!(f.node.db.number(channels).await, 1);
+}
+
+/// The configuration without the trigger, or with an inactive one.
+fn without_trigger(mut configuration: Configuration, is_deleted: bool) -> Configuration {
+    let triggers = configuration
+        .tables
+        .iter_mut()
+        .find(|table| table.name == "trigger");
+    let triggers = triggers.expect("triggers");
+    let inactive = triggers
+        .columns
+        .iter()
+        .position(|column| column == "inactive_time");
+    if is_deleted {
+        triggers.rows.clear();
+    } else {
+        triggers.rows[0][inactive.expect("the column")] = Some("2020-01-01 00:00:00.000".to_owned());
+    }
+    configuration
+}
+
+async fn trigger_ends(kind: DatabaseKind, is_deleted: bool) {
+    let mut f = Fixture::start(kind).await;
+    f.publish(&f.configuration(1).await).await;
+    let _running = f.run().await;
+    f.insert(1).await;
+    assert_eq!(f.version().await, 1, "{kind}");
+    // GIVEN a change that waits
+    f.gate.close();
+    f.insert(2).await;
+    // WHEN its trigger is made inactive, or deleted, THEN routers get the change as it was captured
+    let after = without_trigger(f.configuration(2).await, is_deleted);
+    f.publish(&after).await;
+    f.gate.open();
+    let part = f.part().await;
+    assert_eq!(part.configuration_version, 2, "{kind}");
+    assert_eq!(part.rows.changes.len(), 1, "{kind}");
+    assert_eq!(part.rows.tables[0].trigger_ids, ["item"], "{kind}");
+    let row = part.rows.changes[0].new.as_ref().expect("the new row");
+    assert_eq!(row[0].to_text().as_deref(), Some("2"), "{kind}");
+    // AND nothing more is captured
+    eventually(PATIENCE, "the history to be inactive", || async {
+        let active = "select count(*) from sym_trigger_hist where inactive_time is null";
+        let count = f.node.db.number(active).await;
+        if count == 0 {
+            Ok(())
+        } else {
+            Err(count.to_string())
+        }
+    })
+    .await;
+    f.node.db.run("insert into item values (3, 'x')").await;
+    assert_eq!(
+        f.node.db.number("select count(*) from sym_data").await,
+        2,
+        "{kind}"
+    );
+}
+
+#[tokio::test]
+async fn what_an_inactive_trigger_captured_still_goes_out() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        trigger_ends(kind, false).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_deleted_trigger_captured_goes_out_for_routers_to_decide() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        trigger_ends(kind, true).await;
+    }
 }
