@@ -1,24 +1,30 @@
 //! The loop that keeps the triggers as the configuration and the tables want them.
 
+mod nightly;
+mod notes;
+
 use crate::error::Error;
+use crate::local_time;
 use crate::source::Source;
 use crate::sync_triggers::{BusyTables, SyncReport, sync_sparing};
+use nightly::Nightly;
+use notes::Notes;
 use std::convert::Infallible;
 use std::time::Duration;
 use symstream_shared::db::TxKind;
 use symstream_shared::model::{Config, local_configuration};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 /// How often the tables are compared with their histories: an `alter table` is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// Synchronises the triggers whenever `changed` changes, and every [`LOOK_EVERY`].
+/// Synchronises the triggers at the start, whenever `changed` changes, and every [`LOOK_EVERY`].
 pub(crate) async fn run(source: Source, mut changed: watch::Receiver<u64>) -> Result<Infallible, Error> {
-    let mut said = Vec::new();
-    let mut busy = BusyTables::default();
+    let mut keeper = Keeper::new(local_time::now());
     loop {
         changed.borrow_and_update();
-        sync_once(&source, &mut said, &mut busy).await?;
+        keeper.synchronise(&source, local_time::now()).await?;
         // A sender that is gone means that the agent stops; the timeout makes no hot loop of it.
         if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changed.changed()).await {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -26,21 +32,54 @@ pub(crate) async fn run(source: Source, mut changed: watch::Receiver<u64>) -> Re
     }
 }
 
-/// One synchronisation with the configuration in the node's own tables. `said` are the notes that were logged, which
-/// are not repeated as long as they stay; `busy` the tables that are left alone for a while.
-async fn sync_once(source: &Source, said: &mut Vec<String>, busy: &mut BusyTables) -> Result<(), Error> {
-    let config = own_configuration(source).await?;
-    let report = sync_sparing(
-        &source.database,
-        &source.tables,
-        &config,
-        &source.engine.group,
-        false,
-        busy,
-    )
-    .await?;
-    say(&report, said);
-    Ok(())
+/// What is remembered from one synchronisation to the next, until the nightly one.
+struct Keeper {
+    nightly: Nightly,
+    notes: Notes,
+    busy: BusyTables,
+}
+
+impl Keeper {
+    fn new(now: OffsetDateTime) -> Self {
+        Self {
+            nightly: Nightly::from(now),
+            notes: Notes::default(),
+            busy: BusyTables::default(),
+        }
+    }
+
+    /// One synchronisation with the configuration in the node's own tables. The nightly one (`sync.triggers.time`)
+    /// says again what is the matter, and leaves no table alone. Returns what was said.
+    async fn synchronise(&mut self, source: &Source, now: OffsetDateTime) -> Result<Vec<String>, Error> {
+        let minute = source.parameters.borrow().sync_triggers_minute;
+        let is_nightly = self.nightly.is_due(now, minute);
+        if is_nightly {
+            self.notes = Notes::default();
+            self.busy = BusyTables::default();
+        }
+        let config = own_configuration(source).await?;
+        let report = sync_sparing(
+            &source.database,
+            &source.tables,
+            &config,
+            &source.engine.group,
+            false,
+            &mut self.busy,
+        )
+        .await?;
+        if is_nightly {
+            tracing::info!(
+                node_id = %source.node,
+                built = report.built.len(),
+                removed = report.removed.len(),
+                unchanged = report.unchanged,
+                problems = report.problems.len(),
+                "nightly synchronisation of triggers"
+            );
+        }
+        log_changes(&report);
+        Ok(self.notes.say(&report))
+    }
 }
 
 /// The configuration in the node's own tables.
@@ -51,7 +90,7 @@ pub(crate) async fn own_configuration(source: &Source) -> Result<Config, Error> 
     Ok(config)
 }
 
-fn say(report: &SyncReport, said: &mut Vec<String>) {
+fn log_changes(report: &SyncReport) {
     for built in &report.built {
         let updated = built.updated.as_ref();
         tracing::info!(
@@ -66,13 +105,7 @@ fn say(report: &SyncReport, said: &mut Vec<String>) {
     for removed in &report.removed {
         tracing::info!(table = %removed.table, trigger = %removed.trigger_id, "triggers removed");
     }
-    let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
-    for problem in problems.iter().filter(|problem| !said.contains(problem)) {
-        tracing::error!("{problem}");
-    }
-    for warning in warnings.iter().filter(|warning| !said.contains(warning)) {
-        tracing::warn!("{warning}");
-    }
-    *said = problems.into_iter().chain(warnings).collect();
 }
+
+#[cfg(test)]
+mod tests;

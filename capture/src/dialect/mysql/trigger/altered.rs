@@ -34,12 +34,9 @@ pub(super) fn handler(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Even
         .iter()
         .map(|(variable, alias, columns)| image(variable, alias, columns, *variable == code))
         .collect();
-    let text = |variable: &str| {
-        images
-            .iter()
-            .any(|(known, ..)| *known == variable)
-            .then(|| format!("left({variable}, char_length({variable}) - 1)"))
-            .unwrap_or_else(|| "null".to_owned())
+    let text = |variable: &str| match images.iter().any(|(known, ..)| *known == variable) {
+        true => format!("left({variable}, char_length({variable}) - 1)"),
+        false => "null".to_owned(),
     };
     let values = Values {
         new: &text("symstream_new"),
