@@ -61,6 +61,16 @@ impl Outputs {
             .chain(ignored.map(|(node, change_count)| count(node, *change_count, true)))
             .collect()
     }
+
+    /// How many lanes it went into.
+    pub(crate) fn lane_count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How many changes it put there.
+    pub(crate) fn change_count(&self) -> u64 {
+        self.lanes.values().map(|lane| lane.change_count).sum()
+    }
 }
 
 impl Lane {

@@ -110,10 +110,9 @@ fn spread_of(numbered: &NumberedPart, decision: &Decision) -> u32 {
 
 fn log_routed(last: &CapturedMessage, outputs: &Outputs) {
     let header = &last.header;
-    let counts = outputs.counts();
     tracing::debug!(
         node_id = %header.source, channel = %header.channel, batch_id = header.batch_id,
-        targets = counts.len(), row_count = counts.iter().map(|count| count.change_count).sum::<u64>(),
+        targets = outputs.lane_count(), row_count = outputs.change_count(),
         "routed"
     );
 }
