@@ -68,8 +68,14 @@ async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Sit
     }
     network.configure(&sites[0], &plan.sql()).await;
     for transaction in &history.before {
-        let script = script(plan, plan.nodes[0].kind, transaction, true);
+        let script = script(plan, plan.nodes[0].kind, transaction);
         sites[0].database.transaction(&script.sql).await;
+    }
+    for table in &plan.tables {
+        sites[0]
+            .database
+            .run(&table.begin_journal(plan.nodes[0].kind))
+            .await;
     }
     for site in &sites[1..] {
         network.admit(&sites[0], site).await;
@@ -159,8 +165,8 @@ pub async fn judge(plan: &Plan, databases: &[TestDatabase]) -> Result<usize, Str
     }
 }
 
-struct Script {
-    sql: String,
+pub struct Script {
+    pub sql: String,
     commits: bool,
 }
 
@@ -168,17 +174,15 @@ fn scripts(plan: &Plan, connection: &Connection) -> Vec<Script> {
     let kind = plan.nodes[connection.node].kind;
     let transactions = connection.transactions.iter();
     transactions
-        .map(|transaction| script(plan, kind, transaction, false))
+        .map(|transaction| script(plan, kind, transaction))
         .collect()
 }
 
-fn script(plan: &Plan, kind: DatabaseKind, transaction: &Transaction, before: bool) -> Script {
+pub fn script(plan: &Plan, kind: DatabaseKind, transaction: &Transaction) -> Script {
     let mut statements = Vec::new();
     let sql = |writes: &[Write]| -> Vec<String> {
         let writes = writes.iter();
-        writes
-            .flat_map(|write| write.sql(&plan.tables, kind, before))
-            .collect()
+        writes.flat_map(|write| write.sql(&plan.tables, kind)).collect()
     };
     for piece in &transaction.pieces {
         match piece {
@@ -231,19 +235,19 @@ fn describe(seed: u64, plan: &Plan, history: &History) -> String {
         let _ = writeln!(text, "-- tables of {} ({})\n{tables}", node.id, node.kind);
     }
     let _ = writeln!(text, "-- configuration\n{}", plan.sql());
-    let mut show = |title: String, node: usize, transactions: &[Transaction], before: bool| {
+    let mut show = |title: String, node: usize, transactions: &[Transaction]| {
         let _ = writeln!(text, "-- {title}");
         for transaction in transactions {
-            let script = script(plan, plan.nodes[node].kind, transaction, before);
+            let script = script(plan, plan.nodes[node].kind, transaction);
             let end = if script.commits { "commit" } else { "rollback" };
             let _ = writeln!(text, "begin;\n{};\n{end};", script.sql);
         }
     };
-    show("before".to_owned(), 0, &history.before, true);
+    show("before".to_owned(), 0, &history.before);
     for (number, phase) in history.phases.iter().enumerate() {
         for connection in &phase.connections {
             let title = format!("phase {number} at {}", plan.nodes[connection.node].id);
-            show(title, connection.node, &connection.transactions, false);
+            show(title, connection.node, &connection.transactions);
         }
     }
     text

@@ -3,6 +3,7 @@
 //! A journal row says what a statement did to a row. The test writes it itself, in the transaction of the change, with
 //! `insert … select`: it is what the oracle asks.
 
+use super::write::LOAD;
 use symstream_shared::db::DatabaseKind;
 
 /// The table of links, which every node has.
@@ -130,6 +131,15 @@ impl Table {
     /// The table that other rules fill at targets; nobody writes or captures it.
     pub fn copy(&self) -> String {
         format!("{} copy", self.name)
+    }
+
+    /// The statement that begins the journal anew with the rows that are there: an initial load brings them.
+    pub fn begin_journal(&self, kind: DatabaseKind) -> String {
+        let (journal, columns, name) = (&self.journal, self.column_list(), kind.quote(&self.name));
+        format!(
+            "delete from {journal};\n\
+             insert into {journal} (step, op, present, raised, {columns}) select 0, '{LOAD}', 1, 0, {columns} from {name};\n"
+        )
     }
 
     /// The statements that make the table, its copy and its journal.

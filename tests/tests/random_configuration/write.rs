@@ -136,13 +136,12 @@ const DELETE: &str = "D";
 pub const LOAD: &str = "L";
 
 impl Write {
-    /// The statements. `before` marks rows that are there before replication begins.
-    pub fn sql(&self, tables: &[Table], kind: DatabaseKind, before: bool) -> Vec<String> {
+    /// The statements, those for the journal among them.
+    pub fn sql(&self, tables: &[Table], kind: DatabaseKind) -> Vec<String> {
         let statement = Statement {
             step: self.step,
             table: &tables[self.table],
             kind,
-            insert: if before { LOAD } else { INSERT },
         };
         statement.of(&self.what)
     }
@@ -152,7 +151,6 @@ struct Statement<'a> {
     step: i64,
     table: &'a Table,
     kind: DatabaseKind,
-    insert: &'static str,
 }
 
 impl Statement<'_> {
@@ -165,7 +163,7 @@ impl Statement<'_> {
                     bond.column()
                 ),
                 self.note(
-                    self.insert,
+                    INSERT,
                     true,
                     false,
                     &format!("bond = {} and node = '{node}'", bond.column()),
@@ -187,7 +185,7 @@ impl Statement<'_> {
                 let columns = self.table.column_list();
                 vec![
                     format!("insert into {name} ({columns}) values {}", values.join(", ")),
-                    self.note(self.insert, true, false, &keys.join(" or ")),
+                    self.note(INSERT, true, false, &keys.join(" or ")),
                 ]
             }
             What::Update {
