@@ -199,6 +199,14 @@ fn triggers_are_shown_installed_and_removed_again() {
     assert_eq!(count(), "0");
     site.symadmin(&["sync-triggers"]).ok();
     assert_ne!(count(), "0");
+    site.query(
+        "cloud.db",
+        "update sym_trigger set sync_on_delete = 0, last_updated_by = 'me', last_updated_time = '2026-02-01 08:00:00'",
+    );
+    let changed = site.symadmin(&["sync-triggers", "--dry-run"]).ok().stdout;
+    let why = "-- trigger item, table item: the configuration, or the table's other triggers, have changed (C), \
+               last updated by me at 2026-02-01 08:00:00";
+    assert!(changed.starts_with(why), "{changed}");
     let error = site.symadmin(&["uninstall"]).error(2);
     assert!(error.contains("--yes"), "{error}");
     site.symadmin(&["uninstall", "--yes"]).ok();

@@ -3,7 +3,9 @@
 use crate::engine_args::EngineContext;
 use crate::failure::Failure;
 use crate::listing::print_text;
-use symstream_capture::sync_triggers::{Note, SyncReport, sync_triggers};
+use symstream_capture::sync_triggers::{
+    BuildReason, Built, Note, Removed, SyncReport, Updated, sync_triggers,
+};
 use symstream_shared::model;
 
 #[derive(Debug, clap::Args)]
@@ -46,23 +48,57 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
     }
 }
 
-/// The SQL that was run, or would be.
+/// The SQL that was run, or would be, with why.
 fn statements(report: &SyncReport) -> String {
-    let built = report
-        .built
-        .iter()
-        .map(|built| (&built.trigger_id, &built.table, &built.statements));
-    let removed = report
-        .removed
-        .iter()
-        .map(|removed| (&removed.trigger_id, &removed.table, &removed.statements));
     let mut text = String::new();
-    for (trigger, table, statements) in built.chain(removed) {
-        text.push_str(&format!("-- trigger {trigger}, table {table}\n"));
-        for statement in statements {
-            text.push_str(statement.trim_end());
-            text.push_str(";\n");
-        }
+    for built in &report.built {
+        let Built {
+            trigger_id, table, ..
+        } = built;
+        text.push_str(&format!(
+            "-- trigger {trigger_id}, table {table}: {}\n",
+            why(built)
+        ));
+        add_statements(&mut text, &built.statements);
+    }
+    for removed in &report.removed {
+        let Removed {
+            trigger_id, table, ..
+        } = removed;
+        text.push_str(&format!(
+            "-- trigger {trigger_id}, table {table}: not configured any more\n"
+        ));
+        add_statements(&mut text, &removed.statements);
     }
     text
+}
+
+fn add_statements(text: &mut String, statements: &[String]) {
+    for statement in statements {
+        text.push_str(statement.trim_end());
+        text.push_str(";\n");
+    }
+}
+
+/// As `sym_trigger_hist.last_trigger_build_reason` has it, in words.
+fn why(built: &Built) -> String {
+    let reason = match built.reason {
+        BuildReason::New => "new",
+        BuildReason::SchemaChanged => "the table has changed",
+        BuildReason::ConfigurationChanged => "the configuration, or the table's other triggers, have changed",
+        BuildReason::TriggerMissing => "it was missing",
+    };
+    let updated = built.updated.as_ref().map(|Updated { by, time }| {
+        let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let at = time
+            .as_ref()
+            .map(|time| format!(" at {time}"))
+            .unwrap_or_default();
+        format!(", last updated{by}{at}")
+    });
+    format!(
+        "{reason} ({}){}",
+        built.reason.as_str(),
+        updated.unwrap_or_default()
+    )
 }
