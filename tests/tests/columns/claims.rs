@@ -44,14 +44,14 @@ pub async fn hold<const N: usize>(kind: DatabaseKind, claims: [Claim; N]) {
         (name, task)
     });
     drop(wants);
-    let mut all = Wanted::default();
+    let mut all = Wanted::new(kind);
     for _ in 0..N {
         // A claim that fails before it said what it wants is missing here, and reported below.
         let Some(wanted) = wanted.recv().await else { break };
         all.add(wanted);
     }
     let started = Instant::now();
-    let deployment = Arc::new(Deployment::start(kind, &all).await);
+    let deployment = Arc::new(Deployment::start(&all).await);
     eprintln!("deployment: {:.1} s", started.elapsed().as_secs_f32());
     run.send_replace(Some(deployment.clone()));
     let mut broken = Vec::new();

@@ -2,12 +2,15 @@
 
 use super::given::Wanted;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_tests::database::TestDatabase;
 use symstream_tests::engine::EngineFile;
 use symstream_tests::eventually::eventually;
 use symstream_tests::network::{Network, PATIENCE, Site};
 use symstream_tests::pair::loaded;
+use symstream_tests::process::Process;
 
 /// The sites' group.
 pub const SITE: &str = "site";
@@ -49,6 +52,7 @@ pub struct Deployment {
     pub near: Site,
     /// A site on SQLite.
     pub far: Site,
+    edits: AtomicU32,
 }
 
 impl Deployment {
@@ -56,7 +60,8 @@ impl Deployment {
     ///
     /// # Panics
     /// When it does not come up.
-    pub async fn start(kind: DatabaseKind, wanted: &Wanted) -> Self {
+    pub async fn start(wanted: &Wanted) -> Self {
+        let kind = wanted.kind;
         let mut network = Network::start().await;
         let mut hub = network.server("hub", "hub", kind).await;
         let mut near = network.node(&hub, SITE, "near", next(kind)).await;
@@ -95,6 +100,7 @@ impl Deployment {
             hub,
             near,
             far,
+            edits: AtomicU32::new(0),
         }
     }
 
@@ -112,12 +118,79 @@ impl Deployment {
         }
     }
 
+    /// Changes the configuration at the hub, and waits until that is in force at all three nodes; says how long it took.
+    ///
+    /// # Panics
+    /// When the database refuses, or it takes too long.
+    pub async fn edit(&self, sql: &str) -> Duration {
+        let mark = format!("edit {}", self.edits.fetch_add(1, Ordering::Relaxed));
+        let start = Instant::now();
+        // A row that nothing depends on tells which version has the edit.
+        let mark_row = format!("insert into sym_node_group (node_group_id) values ('{mark}')");
+        self.hub
+            .database
+            .transaction(&format!("{sql};\n{mark_row}"))
+            .await;
+        let known = format!("select node_group_id from sym_node_group where node_group_id = '{mark}'");
+        for site in [&self.near, &self.far] {
+            becomes(&site.database, &known, [[mark.as_str()]]).await;
+        }
+        let version = "select cast(state_value as integer) from sym_state where state_key = 'config_version'";
+        let version = self.far.database.number(version).await;
+        for site in [&self.hub, &self.near, &self.far] {
+            eventually(PATIENCE, format!("version {version} in force"), || async {
+                let log = site.log();
+                let in_force = log
+                    .lines()
+                    .filter_map(|line| line.split("configuration in force version=").nth(1));
+                let newest = in_force.filter_map(|version| version.trim().parse().ok()).max();
+                if newest >= Some(version) {
+                    Ok(())
+                } else {
+                    Err(format!("{newest:?} at {}", site.id()))
+                }
+            })
+            .await;
+        }
+        start.elapsed()
+    }
+
     /// Runs statements at the hub, each in a transaction of its own.
     ///
     /// # Panics
     /// When the database refuses.
     pub async fn write(&self, sql: &str) {
         self.hub.database.run(sql).await;
+    }
+}
+
+/// A node that comes and goes while the others run.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its engine and its database.
+    pub site: Site,
+    /// What runs for it.
+    pub process: Process,
+}
+
+impl Guest {
+    /// Registers it and starts it, with `ddl` in its database.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start(at: &Deployment, site: Site, ddl: &str) -> Self {
+        site.database.run(ddl).await;
+        at.network.admit(&at.hub, &site).await;
+        let process = at.network.engines.sym(&site.engine);
+        let guest = Self { site, process };
+        let registered = "select count(*) from sym_node_identity";
+        becomes(&guest.site.database, registered, [["1"]]).await;
+        guest
+    }
+
+    /// Starts it again.
+    pub fn start_again(&mut self, at: &Deployment) {
+        self.process = at.network.engines.sym(&self.site.engine);
     }
 }
 

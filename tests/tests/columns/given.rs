@@ -10,8 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 pub const NULL: &str = "\0";
 
 /// Statements for the databases before anything runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wanted {
+    /// The hub's dialect.
+    pub kind: DatabaseKind,
     /// At the hub.
     pub at_hub: Vec<String>,
     /// At both sites.
@@ -20,61 +22,30 @@ pub struct Wanted {
     pub at_near: Vec<String>,
     /// The hub's configuration.
     pub configuration: Vec<String>,
+    /// The tables that the hub captures.
+    pub captured: Vec<String>,
 }
 
 impl Wanted {
+    /// Nothing yet.
+    pub fn new(kind: DatabaseKind) -> Self {
+        Self {
+            kind,
+            at_hub: Vec::new(),
+            at_sites: Vec::new(),
+            at_near: Vec::new(),
+            configuration: Vec::new(),
+            captured: Vec::new(),
+        }
+    }
+
     /// Adds another claim's statements.
     pub fn add(&mut self, other: Self) {
         self.at_hub.extend(other.at_hub);
         self.at_sites.extend(other.at_sites);
         self.at_near.extend(other.at_near);
         self.configuration.extend(other.configuration);
-    }
-}
-
-/// A claim's turn: what it wants, and then the deployment that has it.
-#[derive(Debug)]
-pub struct Given {
-    /// The hub's dialect.
-    pub kind: DatabaseKind,
-    wanted: Wanted,
-    captured: Vec<String>,
-    wants: mpsc::Sender<Wanted>,
-    running: watch::Receiver<Option<Arc<Deployment>>>,
-    turns: Arc<Semaphore>,
-}
-
-/// A deployment in which it is a claim's turn.
-#[derive(Debug)]
-pub struct Running {
-    deployment: Arc<Deployment>,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl std::ops::Deref for Running {
-    type Target = Deployment;
-
-    fn deref(&self) -> &Deployment {
-        &self.deployment
-    }
-}
-
-impl Given {
-    /// Nothing is wanted yet.
-    pub fn new(
-        kind: DatabaseKind,
-        wants: mpsc::Sender<Wanted>,
-        running: watch::Receiver<Option<Arc<Deployment>>>,
-        turns: Arc<Semaphore>,
-    ) -> Self {
-        Self {
-            kind,
-            wanted: Wanted::default(),
-            captured: Vec::new(),
-            wants,
-            running,
-            turns,
-        }
+        self.captured.extend(other.captured);
     }
 
     /// A table at every node.
@@ -85,17 +56,17 @@ impl Given {
 
     /// A statement at the hub, before anything is captured.
     pub fn at_hub(&mut self, sql: &str) {
-        self.wanted.at_hub.push(sql.to_owned());
+        self.at_hub.push(sql.to_owned());
     }
 
     /// A statement at both sites.
     pub fn at_sites(&mut self, sql: &str) {
-        self.wanted.at_sites.push(sql.to_owned());
+        self.at_sites.push(sql.to_owned());
     }
 
     /// A statement at the near site, in its dialect.
     pub fn at_near(&mut self, sql: &str) {
-        self.wanted.at_near.push(sql.to_owned());
+        self.at_near.push(sql.to_owned());
     }
 
     /// A row of `sym_channel`.
@@ -120,7 +91,8 @@ impl Given {
                 .map(|(_, value)| *value)
                 .next()
         };
-        if value("source_node_group_id") != Some(SITE) && value("inactive_time").is_none() {
+        let is_captured = [Some("hub"), Some(NULL)].contains(&value("source_node_group_id"));
+        if is_captured && value("inactive_time").is_none() {
             self.captured.push(table.to_owned());
         }
     }
@@ -152,6 +124,12 @@ impl Given {
         self.row("parameter", &row, &[]);
     }
 
+    /// A row of `sym_node_channel_ctl` with one of its flags.
+    pub fn control(&mut self, node: &str, channel: &str, flag: &str) {
+        let key = [("node_id", node), ("channel_id", channel)];
+        self.row("node_channel_ctl", &key, &[(flag, "1")]);
+    }
+
     /// A row of one of the configuration tables: `columns`, and the `defaults` that they do not name.
     pub fn row(&mut self, table: &str, defaults: &[(&str, &str)], columns: &[(&str, &str)]) {
         let defaults = defaults
@@ -161,7 +139,7 @@ impl Given {
             .chain(columns)
             .map(|(name, value)| (*name, self.literal(value)))
             .unzip();
-        self.wanted.configuration.push(format!(
+        self.configuration.push(format!(
             "insert into sym_{table} ({}) values ({})",
             names.join(", "),
             values.join(", ")
@@ -175,6 +153,61 @@ impl Given {
             self.kind.literal(value)
         }
     }
+}
+
+/// A claim's turn: what it wants, and then the deployment that has it.
+#[derive(Debug)]
+pub struct Given {
+    wanted: Wanted,
+    wants: mpsc::Sender<Wanted>,
+    running: watch::Receiver<Option<Arc<Deployment>>>,
+    turns: Arc<Semaphore>,
+}
+
+/// A deployment in which it is a claim's turn.
+#[derive(Debug)]
+pub struct Running {
+    deployment: Arc<Deployment>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl std::ops::Deref for Running {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+impl std::ops::Deref for Given {
+    type Target = Wanted;
+
+    fn deref(&self) -> &Wanted {
+        &self.wanted
+    }
+}
+
+impl std::ops::DerefMut for Given {
+    fn deref_mut(&mut self) -> &mut Wanted {
+        &mut self.wanted
+    }
+}
+
+impl Given {
+    /// Nothing is wanted yet.
+    pub fn new(
+        kind: DatabaseKind,
+        wants: mpsc::Sender<Wanted>,
+        running: watch::Receiver<Option<Arc<Deployment>>>,
+        turns: Arc<Semaphore>,
+    ) -> Self {
+        Self {
+            wanted: Wanted::new(kind),
+            wants,
+            running,
+            turns,
+        }
+    }
 
     /// The deployment, once it has what all claims want and captures this one's tables.
     ///
@@ -183,12 +216,11 @@ impl Given {
     pub async fn running(self) -> Running {
         let Self {
             wanted,
-            captured,
             wants,
             mut running,
             turns,
-            ..
         } = self;
+        let captured = wanted.captured.clone();
         wants.send(wanted).await.expect("the test goes on");
         let deployment = running.wait_for(Option::is_some).await;
         let deployment = deployment.expect("the deployment came up").clone();

@@ -5,14 +5,19 @@
 //! run beside each other; that a row does not arrive is shown by a later one of its lane that does. `deploy/docs/tables.md`
 //! names the claim of each column.
 
+mod away;
+mod channel;
 mod claims;
 mod deployment;
 mod given;
 mod initial_load;
+mod link;
 mod node;
+mod node_disabled;
 mod node_security;
 mod parameter;
 mod router;
+mod travel;
 mod trigger;
 mod trigger_life;
 mod trigger_names;
@@ -74,6 +79,7 @@ async fn nodes(kind: DatabaseKind) {
             node::what_a_node_is,
             node::heartbeats,
             node::created_at_node_id,
+            travel::plain_sql_is_in_force_within_seconds,
             node_security::registration_and_initial_load,
             node_security::password,
             node_security::node_identity,
@@ -98,7 +104,20 @@ async fn nodes_do_what_their_columns_say_on_sqlite() {
 }
 
 async fn channels(kind: DatabaseKind) {
-    hold(kind, claims![parameter::the_most_specific_row_holds]).await;
+    hold(
+        kind,
+        claims![
+            channel::enabled,
+            channel::max_batch_to_send,
+            channel::suspend_enabled,
+            channel::ignore_enabled,
+            link::a_link_that_is_missing,
+            link::data_event_action,
+            node_disabled::sync_enabled,
+            parameter::the_most_specific_row_holds,
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -114,4 +133,19 @@ async fn channels_do_what_their_columns_say_on_mariadb() {
 #[tokio::test]
 async fn channels_do_what_their_columns_say_on_sqlite() {
     channels(Sqlite).await;
+}
+
+#[tokio::test]
+async fn backlogs_follow_the_columns_on_postgres() {
+    away::backlogs(Postgres).await;
+}
+
+#[tokio::test]
+async fn backlogs_follow_the_columns_on_mariadb() {
+    away::backlogs(Mysql).await;
+}
+
+#[tokio::test]
+async fn backlogs_follow_the_columns_on_sqlite() {
+    away::backlogs(Sqlite).await;
 }

@@ -33,7 +33,7 @@ pub async fn the_most_specific_row_holds(mut given: Given) {
     becomes(hub, VERSIONS, of("∅", "∅", "∅")).await;
 
     // Every node has the rows.
-    let keys = "select external_id, node_group_id, param_key, param_value from sym_parameter where external_id = 'ALL'";
+    let keys = "select external_id, node_group_id, param_key, param_value from sym_parameter where node_group_id = 'ALL'";
     becomes(
         &at.far.database,
         keys,
