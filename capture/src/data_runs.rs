@@ -23,7 +23,7 @@ impl DataRuns {
         }
     }
 
-    /// Adds `first..=last`, which lies above all others; nothing when it is empty.
+    /// Adds `first..=last` at the end; nothing when it is empty.
     pub(crate) fn push_run(&mut self, first: i64, last: i64) {
         if first > last {
             return;
@@ -59,6 +59,38 @@ impl DataRuns {
     /// The lowest id; `None` without any.
     pub(crate) fn lowest(&self) -> Option<i64> {
         self.0.iter().map(|(first, _)| *first).min()
+    }
+
+    /// How many ids there are.
+    pub(crate) fn len(&self) -> i64 {
+        self.0.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Adds all ids of `others` at the end.
+    pub(crate) fn append(&mut self, others: &Self) {
+        for &(first, last) in &others.0 {
+            self.push_run(first, last);
+        }
+    }
+
+    /// The first ids, at most `ids_max` in at most `runs_max` runs, and the others.
+    pub(crate) fn split_first(self, ids_max: i64, runs_max: usize) -> (Self, Self) {
+        let mut first = Self::default();
+        let mut rest = Self::default();
+        let mut left = ids_max;
+        for (from, to) in self.0 {
+            if left == 0 || first.0.len() == runs_max {
+                rest.0.push((from, to));
+                continue;
+            }
+            let until = to.min(from + left - 1);
+            first.0.push((from, until));
+            left -= until - from + 1;
+            if until < to {
+                rest.0.push((until + 1, to));
+            }
+        }
+        (first, rest)
     }
 
     /// The same ids in the same order, in pieces of at most `ids_max` ids and `runs_max` runs.
@@ -184,6 +216,21 @@ mod tests {
         assert_eq!(condition.matches("d between ? and ?").count(), 8);
         assert_eq!(params.len(), 16);
         assert_eq!(params[..6], [5, 7, 9, 9, 1, 0].map(Param::Int));
+    }
+
+    #[test]
+    fn the_first_ids_are_split_off_within_both_limits() {
+        let mut all = runs(&[5, 6, 7, 9, 1]);
+        all.append(&runs(&[2, 3, 20]));
+        assert_eq!((all.to_string().as_str(), all.len()), ("5-7,9,1-3,20", 8));
+        let split = |ids_max, runs_max| {
+            let (first, rest) = all.clone().split_first(ids_max, runs_max);
+            (first.to_string(), rest.to_string())
+        };
+        assert_eq!(split(2, 9), ("5-6".to_owned(), "7,9,1-3,20".to_owned()));
+        assert_eq!(split(5, 9), ("5-7,9,1".to_owned(), "2-3,20".to_owned()));
+        assert_eq!(split(9, 2), ("5-7,9".to_owned(), "1-3,20".to_owned()));
+        assert_eq!(split(9, 9), (all.to_string(), String::new()));
     }
 
     #[test]
