@@ -28,6 +28,12 @@ fn all_tables() -> impl Iterator<Item = &'static TableSpec> {
         .chain(own_tables::TABLES)
 }
 
+/// Every table, without the prefix, and each of its columns, whatever dialect has it: what a description of the tables has
+/// to name.
+pub fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all_tables().flat_map(|table| table.columns.iter().map(|column| (table.name, column.name)))
+}
+
 /// The tables that the user edits.
 pub(crate) fn configuration_tables() -> &'static [TableSpec] {
     configuration_tables::TABLES
