@@ -1,14 +1,7 @@
 //! What the triggers of all three dialects capture.
 
-use crate::source::{Server, Source};
+use crate::source::{Server, Source, on_each};
 use symstream_shared::db::{DatabaseKind, Sql, TxKind};
-
-async fn on_each(name: &str, test: impl AsyncFn(&Source)) {
-    for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
-        let server = Server::start(kind).await;
-        test(&Source::new(server.create_database(name).await).await).await;
-    }
-}
 
 #[tokio::test]
 async fn statements_are_captured_as_what_they_do_to_rows() {

@@ -1,7 +1,9 @@
 //! Claims of this crate that need a database.
 
+mod altered_tables;
 mod common_triggers;
 mod postgres_triggers;
+mod shared_triggers;
 mod source;
 mod sync;
 mod values;

@@ -3,7 +3,7 @@
 use symstream_capture::decode::HistCache;
 use symstream_capture::sync_triggers::{SyncReport, sync_triggers};
 use symstream_shared::cell::Cell;
-use symstream_shared::db::{DatabaseKind, DbError};
+use symstream_shared::db::{DatabaseKind, DbError, Sql};
 use symstream_shared::id::GroupId;
 use symstream_shared::model::{Config, local_configuration};
 use symstream_shared::schema::{self, Tables};
@@ -36,6 +36,25 @@ impl Server {
     }
 }
 
+/// Runs `test` on a database of each kind.
+pub async fn on_each(name: &str, test: impl AsyncFn(&Source)) {
+    for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
+        let server = Server::start(kind).await;
+        test(&Source::new(server.create_database(name).await).await).await;
+    }
+}
+
+/// A select that gives the names of all triggers.
+pub fn names_of_triggers(kind: DatabaseKind) -> &'static str {
+    match kind {
+        DatabaseKind::Postgres => "select tgname::text from pg_trigger where not tgisinternal order by 1",
+        DatabaseKind::Mysql => {
+            "select trigger_name from information_schema.triggers where trigger_schema = database() order by 1"
+        }
+        DatabaseKind::Sqlite => "select name from sqlite_master where type = 'trigger' order by 1",
+    }
+}
+
 /// The database and its configuration.
 pub struct Source {
     pub db: TestDatabase,
@@ -47,6 +66,7 @@ pub struct Source {
 pub struct Captured {
     pub event: String,
     pub hist_id: i64,
+    pub trigger_ids: Vec<String>,
     pub columns: Vec<String>,
     pub new: Option<Vec<Cell>>,
     pub old: Option<Vec<Cell>>,
@@ -118,6 +138,16 @@ impl Source {
             .collect()
     }
 
+    /// Runs statements on one connection, which has planned them before the table is altered.
+    pub async fn on_one_connection(&self, statements: &[&str]) {
+        let mut conn = self.db.database().conn().await.expect("connection");
+        for statement in statements {
+            Sql::execute_script(&mut conn, statement)
+                .await
+                .unwrap_or_else(|err| panic!("{statement}: {err}"));
+        }
+    }
+
     /// What was captured, in the order of `data_id`; forgets it.
     pub async fn take(&self) -> Vec<Captured> {
         let captured = self.captured().await;
@@ -146,6 +176,7 @@ impl Source {
             captured.push(Captured {
                 event: row.text(0).expect("event"),
                 hist_id,
+                trigger_ids: layout.table.trigger_ids.clone(),
                 columns: layout
                     .table
                     .columns

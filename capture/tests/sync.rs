@@ -1,26 +1,9 @@
 //! How triggers are kept as the configuration and the tables want them.
 
-use crate::source::{Server, Source};
+use crate::source::{Server, Source, names_of_triggers, on_each};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use symstream_shared::db::{DatabaseKind, Sql};
-
-async fn on_each(name: &str, test: impl AsyncFn(&Source)) {
-    for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
-        let server = Server::start(kind).await;
-        test(&Source::new(server.create_database(name).await).await).await;
-    }
-}
-
-fn names_of_triggers(kind: DatabaseKind) -> &'static str {
-    match kind {
-        DatabaseKind::Postgres => "select tgname::text from pg_trigger where not tgisinternal order by 1",
-        DatabaseKind::Mysql => {
-            "select trigger_name from information_schema.triggers where trigger_schema = database() order by 1"
-        }
-        DatabaseKind::Sqlite => "select name from sqlite_master where type = 'trigger' order by 1",
-    }
-}
 
 #[tokio::test]
 async fn each_reason_to_build_is_recorded_once() {

@@ -26,13 +26,13 @@ pub(super) fn handler(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Even
         images.push(("symstream_old", "old", &capture.columns));
     }
     // Old and new rows have lost the same columns: the first one tells.
-    let code = images[0].0;
+    let telling = images[0].0;
     if event.has_old() {
         images.push(("symstream_key", "old", &capture.key));
     }
     let rows: String = images
         .iter()
-        .map(|(variable, alias, columns)| image(variable, alias, columns, *variable == code))
+        .map(|(variable, alias, columns)| image(variable, alias, columns, *variable == telling))
         .collect();
     let text = |variable: &str| match images.iter().any(|(known, ..)| *known == variable) {
         true => format!("left({variable}, char_length({variable}) - 1)"),
@@ -55,18 +55,26 @@ pub(super) fn handler(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Even
     // One that names a column which is gone lets every row pass.
     let condition = capture
         .condition(event)
-        .map(|sql| format!("      set symstream_wanted = ifnull(({sql}), 0);\n"))
+        .map(|sql| {
+            format!(
+                "        set symstream_field = ({sql}) is true;\n        \
+                 set symstream_wanted = coalesce(symstream_field, 1);\n"
+            )
+        })
         .unwrap_or_default();
     let transaction = capture
         .transaction()
         .map(|sql| format!("        set symstream_transaction = ({sql});\n"))
         .unwrap_or_default();
+    // The insert is not in the block whose errors are expected: one of its own is none that may be passed over.
     format!(
         "    declare exit handler for 1054\n    begin\n      declare symstream_wanted int default 1;\n      \
          declare symstream_transaction varchar(1000) character set utf8mb4;\n      \
+         declare symstream_field longtext character set utf8mb4;\n      \
          declare symstream_lost, symstream_new, symstream_old, symstream_key longtext character set utf8mb4 \
-         default '';\n      declare continue handler for 1054 begin end;\n{condition}      \
-         if {guard}symstream_wanted then\n{transaction}{rows}      {insert}\n      end if;\n    end;\n",
+         default '';\n      begin\n        declare continue handler for 1054 set symstream_field = null;\n\
+         {condition}{transaction}{rows}      end;\n      if {guard}symstream_wanted then\n      {insert}\n      \
+         end if;\n    end;\n",
         insert = insert(spec, capture, event, &values),
     )
 }
@@ -75,23 +83,19 @@ pub(super) fn handler(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Even
 /// `10` for each that is not.
 fn image(variable: &str, alias: &str, columns: &[&ColumnDef], tells: bool) -> String {
     let lost = match tells {
-        true => "; set symstream_lost = concat(symstream_lost, '1')",
+        true => " set symstream_lost = concat(symstream_lost, if(symstream_field is null, '10', '0'));",
         false => "",
     };
-    let fields: String = columns
+    let sign = KIND.literal(LOST);
+    columns
         .iter()
         .map(|column| {
+            // Never null itself; a variable is set to null by an assignment that fails.
             let field = field(alias, column);
-            let there = match tells {
-                true => " set symstream_lost = concat(symstream_lost, '0');",
-                false => "",
-            };
-            format!("          set {variable} = concat({variable}, {field}, ',');{there}\n")
+            format!(
+                "        set symstream_field = {field}; \
+                 set {variable} = concat({variable}, coalesce(symstream_field, {sign}), ',');{lost}\n"
+            )
         })
-        .collect();
-    format!(
-        "        begin\n          declare continue handler for 1054 begin set {variable} = \
-         concat({variable}, {}){lost}; end;\n{fields}        end;\n",
-        KIND.literal(&format!("{LOST},"))
-    )
+        .collect()
 }

@@ -1,0 +1,235 @@
+//! `alter table` on a captured table never makes the application's statement fail, and what was captured before keeps
+//! the columns that it was captured with.
+
+use crate::source::{Server, Source, on_each};
+use symstream_shared::cell::Cell;
+use symstream_shared::db::{DatabaseKind, Sql};
+
+async fn start(kind: DatabaseKind) -> (Server, Source) {
+    let server = Server::start(kind).await;
+    let source = Source::new(server.create_database("altered").await).await;
+    (server, source)
+}
+
+#[tokio::test]
+async fn an_added_column_is_noticed() {
+    on_each("added", async |source| {
+        source
+            .db
+            .run("create table item (id int primary key, a int)")
+            .await;
+        source.trigger("items", "item", "").await;
+        source.sync().await;
+        source.db.run("insert into item values (1, 2)").await;
+        source.db.run("alter table item add column b int default 7").await;
+        source.db.run("update item set a = 3").await;
+        assert_eq!(source.sync().await, ["items:S"]);
+        source.db.run("update item set b = 8").await;
+        let captured = source.captured().await;
+        assert_eq!(captured[0].columns, ["id", "a"]);
+        assert_eq!(captured[2].columns, ["id", "a", "b"]);
+        let texts = source.take_texts().await;
+        assert_eq!(texts[0], "I 1|2 <-");
+        assert_eq!(texts[2], "U 1|3|8 <- 1|3|7");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_renamed_column_is_noticed() {
+    on_each("renamed", async |source| {
+        source
+            .db
+            .run("create table item (id int primary key, a int, b int)")
+            .await;
+        source.trigger("items", "item", "").await;
+        source.sync().await;
+        source.db.run("insert into item values (1, 2, 3)").await;
+        source.db.run("alter table item rename column a to x").await;
+        source.db.run("update item set b = 4").await;
+        assert_eq!(source.sync().await, ["items:S"]);
+        source.db.run("update item set x = 5").await;
+        let captured = source.captured().await;
+        assert_eq!(captured[0].columns, ["id", "a", "b"]);
+        // What is between is captured as each database can.
+        let between: &[&str] = match source.db.kind() {
+            DatabaseKind::Postgres => &["id", "x", "b"],
+            DatabaseKind::Mysql => &["id", "b"],
+            DatabaseKind::Sqlite => &["id", "a", "b"],
+        };
+        assert_eq!(captured[1].columns, between);
+        assert_eq!(captured[2].columns, ["id", "x", "b"]);
+        let texts = source.take_texts().await;
+        assert_eq!(texts[2], "U 1|5|4 <- 1|2|4");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mariadb_captures_what_is_left_of_a_row() {
+    let (_server, source) = start(DatabaseKind::Mysql).await;
+    source
+        .db
+        .run("create table item (id int, sub varchar(9), a longtext, b blob, c varchar(20), d float, primary key (sub, id))")
+        .await;
+    source.trigger("all", "item", "").await;
+    source
+        .trigger("small", "item", "excluded_column_names = 'b'")
+        .await;
+    source.sync().await;
+    source
+        .on_one_connection(&[
+            "insert into item values (1, 'k', 'a\"1', 'b1', 'c,\"1', 1.5)",
+            "alter table item drop column b",
+            "update item set a = null",
+            "alter table item rename column a to x, drop column c",
+            "update item set d = 2.5, id = 2",
+            "insert into item values (3, '?', 'y', null)",
+            "delete from item where id = 2",
+        ])
+        .await;
+    let captured = source.captured().await;
+    let columns: Vec<String> = captured.iter().map(|row| row.columns.join(",")).collect();
+    let (whole, without_b, small) = ("id,sub,a,b,c,d", "id,sub,a,c,d", "id,sub,a,c,d");
+    let left = "id,sub,d";
+    assert_eq!(
+        columns,
+        [whole, small, without_b, small, left, left, left, left, left, left]
+    );
+    assert_eq!(captured[4].key_text.as_deref(), Some("\"k\",1"));
+    let text = |index: usize| -> Vec<Option<String>> {
+        let row = captured[index].new.iter().flatten();
+        row.map(Cell::to_text).collect()
+    };
+    assert_eq!(text(2)[2..4], [None, Some("c,\"1".to_owned())]);
+    assert_eq!(text(4), ["2", "k", "2.5"].map(|text| Some(text.to_owned())));
+    assert_eq!(text(6)[1].as_deref(), Some("?"));
+    // Both capture the same now, because the column that one of them left out is gone.
+    source
+        .db
+        .run("delete from sym_data; update sym_trigger set excluded_column_names = null")
+        .await;
+    assert_eq!(source.sync().await, ["all:S", "small:S"]);
+    source.db.run("insert into item values (4, 'k', 'x', 1)").await;
+    assert_eq!(source.take_texts().await, ["I 4|k|x|1 <-"]);
+}
+
+#[tokio::test]
+async fn a_row_of_mariadb_without_its_key_is_an_error_that_says_so() {
+    let (_server, source) = start(DatabaseKind::Mysql).await;
+    source
+        .db
+        .run("create table item (id int primary key, a int)")
+        .await;
+    source.trigger("items", "item", "").await;
+    source.sync().await;
+    source
+        .on_one_connection(&[
+            "alter table item rename column id to ident",
+            "insert into item values (1, 2)",
+        ])
+        .await;
+    let config = source.config().await;
+    let mut conn = source.db.database().conn().await.expect("connection");
+    let hist_id = source.db.number("select trigger_hist_id from sym_data").await;
+    let result = symstream_capture::decode::HistCache::new()
+        .layout(&mut conn, &source.tables, &config, hist_id)
+        .await;
+    let text = result.expect_err("no key").to_string();
+    assert!(text.contains("table item") && text.contains("key"), "{text}");
+}
+
+#[tokio::test]
+async fn expressions_that_name_a_column_which_is_gone_let_rows_pass() {
+    for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql] {
+        let (_server, source) = start(kind).await;
+        source
+            .db
+            .run("create table item (id int primary key, n int, b int)")
+            .await;
+        source
+            .trigger(
+                "items",
+                "item",
+                "sync_on_insert_condition = 'new.n > 1', sync_on_update_condition = 'new.n > 1', \
+                 sync_on_delete_condition = 'old.n > 1'",
+            )
+            .await;
+        source
+            .trigger(
+                "inserts",
+                "item",
+                "tx_id_expression = 'new.n + 1000', sync_on_update = 0, sync_on_delete = 0",
+            )
+            .await;
+        source.sync().await;
+        source
+            .on_one_connection(&[
+                "insert into item values (1, 1, 1), (2, 2, 2)",
+                "update item set b = 0",
+                "alter table item drop column b",
+                // The condition still is what it was.
+                "insert into item values (3, 1), (4, 2)",
+                "alter table item rename column n to m",
+                "insert into item values (5, 1)",
+                "update item set m = 0 where id = 1",
+                "delete from item where id = 1",
+            ])
+            .await;
+        let captured = "select event_type, pk_data, case when transaction_id like '100_' then transaction_id end \
+                        from sym_data order by data_id";
+        let mut rows = source.db.rows(captured).await;
+        rows.sort();
+        assert_eq!(
+            rows,
+            [
+                ["D", "1", "∅"],
+                ["I", "∅", "1001"],
+                ["I", "∅", "1001"],
+                ["I", "∅", "1002"],
+                ["I", "∅", "1002"],
+                ["I", "∅", "∅"],
+                ["I", "∅", "∅"],
+                ["I", "∅", "∅"],
+                ["I", "∅", "∅"],
+                ["U", "1", "∅"],
+                ["U", "2", "∅"],
+            ],
+            "{kind}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sqlite_keeps_a_captured_column() {
+    let (_server, source) = start(DatabaseKind::Sqlite).await;
+    source
+        .db
+        .run("create table item (id integer primary key, a int, b int)")
+        .await;
+    source
+        .trigger("items", "item", "excluded_column_names = 'b'")
+        .await;
+    source.sync().await;
+    let mut conn = source.db.database().conn().await.expect("connection");
+    Sql::execute_script(&mut conn, "alter table item drop column a")
+        .await
+        .expect_err("SQLite refuses it, as long as a trigger names it");
+    drop(conn);
+    source.db.run("insert into item values (1, 2, 3)").await;
+    // One that no trigger names goes.
+    source.db.run("alter table item drop column b").await;
+    source
+        .db
+        .run("update sym_trigger set excluded_column_names = 'a'")
+        .await;
+    assert_eq!(source.sync().await, ["items:S"]);
+    source.db.run("alter table item drop column a").await;
+    source
+        .db
+        .run("update sym_trigger set excluded_column_names = null")
+        .await;
+    assert_eq!(source.sync().await, ["items:S"]);
+    source.db.run("insert into item values (2)").await;
+    assert_eq!(source.take_texts().await, ["I 1|2 <-", "I 2 <-"]);
+}
