@@ -127,18 +127,22 @@ impl<'a> Intake<'a> {
     /// Asks for what is due: whether a consumer is there, whether something waits to be fetched, whether a fetch is
     /// complete.
     pub(crate) async fn look(&mut self, now: Instant) {
-        let due = |source: &Source| source.next_look.is_some_and(|look| look <= now);
-        if due(&self.pushed) {
-            let found = self.pushed.ask().await;
-            self.pushed.found(&found, &self.ways, now);
-        }
         if self.fetches() && self.waiting.open && self.waiting.backlog == 0 {
             self.complete_fetch();
-        } else if due(&self.waiting) {
+        }
+        let due = |source: &Source| source.next_look.is_some_and(|look| look <= now);
+        let asked = async |source: &Source| match due(source) {
+            true => Some(source.ask().await),
+            false => None,
+        };
+        let (pushed, waiting) = tokio::join!(asked(&self.pushed), asked(&self.waiting));
+        if let Some(found) = pushed {
+            self.pushed.found(&found, &self.ways, now);
+        }
+        if let Some(found) = waiting {
             if !self.waiting.open {
                 self.waiting.fetching_since = now;
             }
-            let found = self.waiting.ask().await;
             self.waiting.found(&found, &self.ways, now);
             if self.fetches() && matches!(found, Ok(0)) {
                 self.complete_fetch();

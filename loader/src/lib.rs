@@ -18,6 +18,7 @@ mod intake;
 mod lane;
 mod ledger;
 mod policy;
+mod purge;
 mod round;
 mod runs;
 mod spool;

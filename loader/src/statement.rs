@@ -116,49 +116,46 @@ impl StatementBatch<'_> {
         origin.set(&mut conn, &[]).await?;
         conn.execute_script(SAVEPOINT).await?;
         let outcome = conn.execute_script(statement).await;
-        match outcome {
-            Ok(()) if conn.execute_script(RELEASE).await.is_ok() => {
-                origin.clear(&mut conn).await?;
-                let result = self.record(&mut conn).await?;
-                conn.execute_script(COMMIT).await?;
-                Ok(result)
-            }
-            Ok(()) if transactional => {
-                // What it may have begun itself ends with the connection.
-                drop(conn);
-                let mut conn = self.database.conn().await?;
-                self.write_note(&mut conn, -self.batch.batch_id).await?;
-                let lanes = self.lanes();
-                Err(Ended::Statement(StatementError::EndedTransaction { lanes }))
-            }
-            Ok(()) => {
-                // What it may have begun behind its last commit is its own.
-                conn.execute_script(COMMIT).await?;
-                drop(conn);
-                let mut tx = self.database.begin(TxKind::Write).await?;
-                let result = self.record(&mut tx).await?;
-                tx.commit().await?;
-                Ok(result)
-            }
-            Err(err) if err.connection_lost => Err(Ended::Database(err)),
-            Err(err) => Err(self.failed(&mut conn, err).await?),
+        if let Err(err) = outcome {
+            return Err(if err.connection_lost {
+                Ended::Database(err)
+            } else {
+                self.failed(conn, err).await?
+            });
         }
+        if is_done(&mut conn, RELEASE).await? {
+            origin.clear(&mut conn).await?;
+            let result = self.record(&mut conn).await?;
+            conn.execute_script(COMMIT).await?;
+            return Ok(result);
+        }
+        if transactional {
+            return Err(self.ended_transaction(conn).await?);
+        }
+        // What it may have begun behind its last commit is its own.
+        conn.execute_script(COMMIT).await?;
+        drop(conn);
+        let mut tx = self.database.begin(TxKind::Write).await?;
+        let result = self.record(&mut tx).await?;
+        tx.commit().await?;
+        Ok(result)
     }
 
     /// Leaves behind what the failed statement can not take back, and nothing else.
-    async fn failed(&self, conn: &mut DetachedConn, err: DbError) -> Result<Ended, DbError> {
+    async fn failed(&self, mut conn: DetachedConn, err: DbError) -> Result<Ended, DbError> {
         let passing = err.disposition == Disposition::Retry;
-        let left_nothing = match self.transaction(conn).await? {
+        let left_nothing = match self.transaction(&mut conn).await? {
             Transaction::Open => true,
             // By the database, unless the statement did that itself and went on.
             Transaction::RolledBack => passing || conn.kind().capabilities().transactional_ddl,
             Transaction::Committed => false,
         };
         if !left_nothing {
+            self.take_origin_back(conn).await?;
             let lanes = self.lanes();
             return Ok(Ended::Statement(StatementError::FailedInPart { err, lanes }));
         }
-        self.ledger.clear_statement(conn, &self.batch.source).await?;
+        self.ledger.clear_statement(&mut conn, &self.batch.source).await?;
         Ok(if passing {
             Ended::Database(err)
         } else {
@@ -166,10 +163,32 @@ impl StatementBatch<'_> {
         })
     }
 
+    /// The statement committed what it has no business to commit.
+    async fn ended_transaction(&self, conn: DetachedConn) -> Result<Ended, DbError> {
+        self.take_origin_back(conn).await?;
+        let mut conn = self.database.conn().await?;
+        match self.write_note(&mut conn, -self.batch.batch_id).await {
+            Err(ended) => Ok(ended),
+            Ok(()) => {
+                let lanes = self.lanes();
+                Ok(Ended::Statement(StatementError::EndedTransaction { lanes }))
+            }
+        }
+    }
+
+    /// The switch may have been committed too, where it is a row; nothing that the application writes would be captured.
+    async fn take_origin_back(&self, conn: DetachedConn) -> Result<(), DbError> {
+        // A transaction that the statement began itself ends with its connection.
+        drop(conn);
+        if let Some(off) = self.dialect.origin_off(self.tables) {
+            self.database.execute(&off.sql, &off.params).await?;
+        }
+        Ok(())
+    }
+
     /// Finds out what the failed statement did to its transaction, and ends it where it is open.
     async fn transaction(&self, conn: &mut DetachedConn) -> Result<Transaction, DbError> {
-        let open = conn.execute_script(TAKE_BACK).await.is_ok();
-        if open {
+        if is_done(conn, TAKE_BACK).await? {
             conn.execute_script(ROLLBACK).await?;
             return Ok(Transaction::Open);
         }
@@ -232,5 +251,14 @@ impl StatementBatch<'_> {
         let server = server.map(|row| row.opt_text(0)).transpose()?.flatten();
         // Compared here: MySQL takes other spellings for the same.
         Ok(server.as_deref() == Some(self.batch.source.as_str()))
+    }
+}
+
+/// Whether the savepoint is still there, so that this could be done with it.
+async fn is_done(conn: &mut DetachedConn, with_savepoint: &str) -> Result<bool, DbError> {
+    match conn.execute_script(with_savepoint).await {
+        Ok(()) => Ok(true),
+        Err(err) if err.connection_lost => Err(err),
+        Err(_) => Ok(false),
     }
 }

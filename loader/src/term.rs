@@ -1,7 +1,9 @@
 //! A term as a node's active loader: one task for each channel, and what they all follow.
 
 use crate::channel::{ChannelTask, Context};
+use crate::dialect;
 use crate::policy::{Look, Policy};
+use crate::purge;
 use crate::status;
 use crate::turns::Turns;
 use std::collections::HashSet;
@@ -45,6 +47,7 @@ impl Term<'_> {
     /// Loads until `shutdown` or until the lock is lost.
     pub(crate) async fn run(self, lock: &mut NodeLock, shutdown: &CancellationToken) -> Ended {
         tracing::info!(engine = %self.engine.name, node_id = %self.node, database = %self.database.address(), "loading");
+        self.take_origin_back().await;
         let (statuses, mut status_task) = status::sender(self.bus.clone());
         let (policy_tx, policy) = watch::channel(Policy::unknown(self.engine));
         let context = Context {
@@ -86,6 +89,16 @@ impl Term<'_> {
         ended
     }
 
+    /// Where the switch that keeps triggers quiet is a row, a statement may have committed it before a crash: nothing that
+    /// the application writes would be captured.
+    async fn take_origin_back(&self) {
+        if let Some(off) = dialect::of(self.database.kind()).origin_off(self.tables)
+            && let Err(err) = self.database.execute(&off.sql, &off.params).await
+        {
+            tracing::warn!(node_id = %self.node, error = %err, "what a crash may have left is not looked for");
+        }
+    }
+
     /// Hands on what the node's tables say, and starts a task for each channel that appears. A channel that was
     /// deleted goes on until the loader ends: what was sent on it still arrives.
     async fn supervise(
@@ -96,6 +109,7 @@ impl Term<'_> {
         stop: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Ended {
+        let mut purging = None;
         let mut look = Look::new(self.database, self.tables, self.engine, &self.node);
         let mut known = HashSet::new();
         let mut looks: u32 = 0;
@@ -120,6 +134,7 @@ impl Term<'_> {
                         tasks.spawn(ChannelTask::new(context.clone(), channel.clone()).run(stop.clone()));
                         known.insert(channel);
                     }
+                    purging.get_or_insert_with(|| tasks.spawn(purge::run(context.clone(), stop.clone())));
                 }
                 Err(err) => {
                     tracing::debug!(node_id = %self.node, error = %err, "what the loader follows is not read");

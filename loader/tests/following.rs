@@ -1,8 +1,10 @@
 //! The loader follows what the node's own tables say, without a restart.
 
 use crate::fixture::{Fixture, PATIENCE, Running, batch, consumer, in_channel, node};
-use crate::node::KINDS;
+use crate::node::{KINDS, insert, item, part, rows, source};
 use std::time::{Duration, Instant};
+use symstream_loader::BatchKey;
+use symstream_nats::LaneConsumer;
 use symstream_shared::db::DatabaseKind;
 use symstream_shared::id::ChannelId;
 use symstream_shared::model::LinkAction;
@@ -259,4 +261,60 @@ async fn lower_channels_go_first_and_the_others_one_batch_a_second() {
         );
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn no_more_messages_are_in_hand_than_max_batch_to_send() {
+    // GIVEN a consumer that allows two, and a batch of several parts
+    let fixture = Fixture::of(DatabaseKind::Sqlite, &["default"]).await;
+    fixture.register().await;
+    let two = LaneConsumer {
+        max_ack_pending: 2,
+        ..consumer("default", LinkAction::Push)
+    };
+    fixture
+        .bus
+        .ensure_node(&node("shop"), &[two])
+        .await
+        .expect("consumer");
+    let agent = Running::start(&fixture.engine);
+    fixture.publish_each(LinkAction::Push, &[(1, 0)]).await;
+    fixture.has(&["1"]).await;
+
+    // WHEN nothing can be applied
+    let lock = fixture.db.begin().await.expect("write lock");
+    let key = BatchKey {
+        source: source(),
+        batch_id: 2,
+        previous: 1,
+    };
+    for number in 1..=5 {
+        let id = (10 + number).to_string();
+        let changes = rows(item(), vec![insert(&[&id, "x"])]);
+        fixture.publish(&part(&key, number, 5, changes)).await;
+    }
+    fixture.publish_each(LinkAction::Push, &[(3, 2)]).await;
+
+    // THEN the server keeps the rest to itself
+    let client = async_nats::connect(&fixture.engine.nats.urls[0])
+        .await
+        .expect("connect");
+    let stream = async_nats::jetstream::new(client)
+        .get_stream("SYM_NODE_0")
+        .await
+        .expect("stream");
+    eventually(PATIENCE, "two in hand", || async {
+        let info = stream.consumer_info("shop==default").await.expect("info");
+        let counts = (info.num_ack_pending, info.num_pending);
+        if counts == (2, 4) {
+            Ok(())
+        } else {
+            Err(format!("{counts:?}"))
+        }
+    })
+    .await;
+    // and all of it arrives
+    lock.rollback().await.expect("unlocked");
+    fixture.has(&["1", "3", "11", "12", "13", "14", "15"]).await;
+    agent.stop().await;
 }

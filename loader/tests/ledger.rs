@@ -1,6 +1,7 @@
 //! A batch is applied once, on its predecessor, whole.
 
 use crate::node::{CREATE_ITEM, KINDS, Node, insert, item, part, rows};
+use std::time::{SystemTime, UNIX_EPOCH};
 use symstream_loader::{Content, LoadError};
 use symstream_shared::db::{Param, Sql};
 use symstream_shared::wire::{LanePart, Message};
@@ -100,5 +101,39 @@ async fn the_parts_of_a_batch_are_one_transaction_and_none_may_be_missing() {
             ["1|a", "2|b", "3|c"]
         );
         assert_eq!(node.db.number("select count(*) from sym_incoming_spool").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn the_times_of_a_batch_are_measured() {
+    for kind in KINDS {
+        // GIVEN a batch that was sent five seconds ago, with values to fit and rows to write
+        let mut node = Node::start(kind).await;
+        node.db.run(CREATE_ITEM).await;
+        let names: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+        let changes = names.iter().map(|name| insert(&[name, name])).collect();
+        let key = node.next_key();
+        let batch = part(&key, 1, 1, rows(item(), changes));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let sent = i64::try_from(now.as_millis()).expect("small") - 5_000;
+        let content = Content::Message(&batch, sent);
+        let result = node.loader.load(&key, &content).await.expect("applied");
+
+        assert!((5_000..10_000).contains(&result.network_ms), "{kind}: {result:?}");
+        assert!(
+            result.filter_ms > 0 && result.database_ms > 0,
+            "{kind}: {result:?}"
+        );
+        assert!(
+            result.end_ms - result.start_ms >= result.filter_ms + result.database_ms - 1,
+            "{kind}: {result:?}"
+        );
+        let times = [result.network_ms, result.filter_ms, result.database_ms];
+        assert_eq!(
+            node.rows("select network_millis, filter_millis, database_millis from sym_incoming_batch_hist")
+                .await,
+            [times.map(|time| time.to_string()).join("|")],
+            "{kind}"
+        );
     }
 }

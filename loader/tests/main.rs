@@ -6,6 +6,7 @@ mod following;
 mod ledger;
 mod node;
 mod origin;
+mod purge;
 mod rows;
 mod statement;
 mod values;

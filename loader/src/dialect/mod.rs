@@ -3,6 +3,7 @@
 //! Owns the statements, as pure functions. Refuses to run them: [`crate::apply`] decides what is done when
 //! one fails.
 
+mod key_text;
 mod mysql;
 mod postgres;
 mod sqlite;

@@ -1,7 +1,8 @@
 //! MySQL and MariaDB: inserts and deletes of many rows in one statement; updates one by one, because there is
 //! no other way that does not also insert.
 
-use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
+use super::key_text::KeyText;
+use super::{Dialect, KeyedRow, Statement, Writing, names};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Unfit};
 use symstream_shared::catalog::{ColumnDef, TableDef};
@@ -72,53 +73,27 @@ impl Dialect for Mysql {
                 "update {} set {} where {}",
                 table.sql_name,
                 list.join(", "),
-                one(table, &row.key)
+                self.one(table, &row.key)
             ),
             params: row
                 .values
                 .iter()
                 .cloned()
-                .chain(key_params(table, &row.key))
+                .chain(self.key_params(table, &row.key))
                 .collect(),
         }
     }
 
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
-        let conditions: Vec<String> = match keys {
-            [key] => vec![one(table, key)],
-            _ => keys
-                .iter()
-                .map(|key| format!("({})", matches(table, key)))
-                .collect(),
-        };
-        Statement {
-            sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
-            params: keys.iter().flat_map(|key| key_params(table, key)).collect(),
-        }
+        self.delete_by_keys(table, keys)
     }
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
-        Statement {
-            sql: format!(
-                "select 1 from {} where {} limit 1",
-                table.sql_name,
-                matches(table, key)
-            ),
-            params: key_params(table, key),
-        }
+        self.find_by_key(table, key)
     }
 
     fn alike(&self, table: &Target, key: &[Param]) -> Option<Statement> {
-        let exact = key_params(table, key);
-        (exact.len() > key.len()).then(|| Statement {
-            sql: format!(
-                "select 1 from {} where {} and not ({}) limit 1",
-                table.sql_name,
-                alike(table, key),
-                matches(table, key)
-            ),
-            params: key.iter().cloned().chain(exact).collect(),
-        })
+        self.find_alike(table, key)
     }
 
     fn engine_without_transactions(&self, table: &TableDef) -> Option<Statement> {
@@ -149,6 +124,49 @@ impl Dialect for Mysql {
             sql: "set @symstream_source_node = null".to_owned(),
             params: Vec::new(),
         })
+    }
+}
+
+impl KeyText for Mysql {
+    fn condition(&self, table: &Target, column: &TargetColumn, param: &Param) -> String {
+        let name = &column.sql_name;
+        let def = &column.def;
+        match (def.logical, param) {
+            (_, Param::Null) => format!("{name} <=> ?"),
+            // A decimal would be compared with a text as two floating-point numbers.
+            (LogicalType::Decimal, _) => format!(
+                "{name} = cast(? as decimal({}, {}))",
+                def.precision.unwrap_or(65),
+                def.scale.unwrap_or(0)
+            ),
+            (LogicalType::Json, _) if def.type_name == "json" => format!("{name} = cast(? as json)"),
+            // Rows without a key are the same only if every character is, whatever the collation says.
+            (LogicalType::Text | LogicalType::Json, _) if table.whole_row => {
+                format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?")
+            }
+            _ => format!("{name} = {}", hole(def, param)),
+        }
+    }
+
+    /// To an index `a` may be `A` or, without its trailing blank, `a `: a second condition tells them apart.
+    fn exactly(&self, table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
+        let name = &column.sql_name;
+        match (column.def.logical, param) {
+            _ if table.whole_row => None,
+            // Blanks at the end of a `char` are padding.
+            (LogicalType::Text, Param::Text(_)) if column.def.type_name == "char" => {
+                Some(format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?"))
+            }
+            (LogicalType::Text, Param::Text(_)) => Some(format!(
+                "cast(convert({name} using utf8mb4) as binary) = cast(? as binary)"
+            )),
+            _ => None,
+        }
+    }
+
+    fn one(&self, table: &Target, key: &[Param]) -> String {
+        let limit = if table.whole_row { " limit 1" } else { "" };
+        format!("{}{limit}", self.matches(table, key))
     }
 }
 
@@ -250,79 +268,5 @@ fn hole(def: &ColumnDef, param: &Param) -> &'static str {
     match (def.logical, param) {
         (LogicalType::Int | LogicalType::Bits, Param::Text(_)) => "cast(? as unsigned)",
         _ => "?",
-    }
-}
-
-fn one(table: &Target, key: &[Param]) -> String {
-    let limit = if table.whole_row { " limit 1" } else { "" };
-    format!("{}{limit}", matches(table, key))
-}
-
-fn matches(table: &Target, key: &[Param]) -> String {
-    key_columns(table)
-        .flat_map(|(place, column)| {
-            let param = &key[place];
-            std::iter::once(condition(table, column, param)).chain(exactly(table, column, param))
-        })
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-/// What the columns' collations take for this key.
-fn alike(table: &Target, key: &[Param]) -> String {
-    key_columns(table)
-        .map(|(place, column)| condition(table, column, &key[place]))
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-/// The parameters of [`matches`].
-fn key_params(table: &Target, key: &[Param]) -> Vec<Param> {
-    key_columns(table)
-        .flat_map(|(place, column)| {
-            let param = &key[place];
-            let times = if exactly(table, column, param).is_some() {
-                2
-            } else {
-                1
-            };
-            std::iter::repeat_n(param.clone(), times)
-        })
-        .collect()
-}
-
-/// To an index `a` may be `A` or, without its trailing blank, `a `: a second condition tells them apart.
-fn exactly(table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
-    let name = &column.sql_name;
-    match (column.def.logical, param) {
-        _ if table.whole_row => None,
-        // Blanks at the end of a `char` are padding.
-        (LogicalType::Text, Param::Text(_)) if column.def.type_name == "char" => {
-            Some(format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?"))
-        }
-        (LogicalType::Text, Param::Text(_)) => Some(format!(
-            "cast(convert({name} using utf8mb4) as binary) = cast(? as binary)"
-        )),
-        _ => None,
-    }
-}
-
-fn condition(table: &Target, column: &TargetColumn, param: &Param) -> String {
-    let name = &column.sql_name;
-    let def = &column.def;
-    match (def.logical, param) {
-        (_, Param::Null) => format!("{name} <=> ?"),
-        // A decimal would be compared with a text as two floating-point numbers.
-        (LogicalType::Decimal, _) => format!(
-            "{name} = cast(? as decimal({}, {}))",
-            def.precision.unwrap_or(65),
-            def.scale.unwrap_or(0)
-        ),
-        (LogicalType::Json, _) if def.type_name == "json" => format!("{name} = cast(? as json)"),
-        // Rows without a key are the same only if every character is, whatever the collation says.
-        (LogicalType::Text | LogicalType::Json, _) if table.whole_row => {
-            format!("convert({name} using utf8mb4) collate utf8mb4_bin = ?")
-        }
-        _ => format!("{name} = {}", hole(def, param)),
     }
 }

@@ -1,7 +1,8 @@
 //! SQLite: a value has a type of its own, and the column's affinity may change it on the way in. A value that
 //! would be changed is refused here.
 
-use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
+use super::key_text::KeyText;
+use super::{Dialect, KeyedRow, Statement, Writing, names};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Number, Unfit};
 use symstream_shared::catalog::TableDef;
@@ -63,53 +64,27 @@ impl Dialect for Sqlite {
                 or_abort(table),
                 table.sql_name,
                 list.join(", "),
-                one(table, &row.key)
+                self.one(table, &row.key)
             ),
             params: row
                 .values
                 .iter()
                 .cloned()
-                .chain(key_params(table, &row.key))
+                .chain(self.key_params(table, &row.key))
                 .collect(),
         }
     }
 
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
-        let conditions: Vec<String> = match keys {
-            [key] => vec![one(table, key)],
-            _ => keys
-                .iter()
-                .map(|key| format!("({})", matches(table, key)))
-                .collect(),
-        };
-        Statement {
-            sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
-            params: keys.iter().flat_map(|key| key_params(table, key)).collect(),
-        }
+        self.delete_by_keys(table, keys)
     }
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
-        Statement {
-            sql: format!(
-                "select 1 from {} where {} limit 1",
-                table.sql_name,
-                matches(table, key)
-            ),
-            params: key_params(table, key),
-        }
+        self.find_by_key(table, key)
     }
 
     fn alike(&self, table: &Target, key: &[Param]) -> Option<Statement> {
-        let exact = key_params(table, key);
-        (exact.len() > key.len()).then(|| Statement {
-            sql: format!(
-                "select 1 from {} where {} and not ({}) limit 1",
-                table.sql_name,
-                alike(table, key),
-                matches(table, key)
-            ),
-            params: key.iter().cloned().chain(exact).collect(),
-        })
+        self.find_alike(table, key)
     }
 
     fn engine_without_transactions(&self, _table: &TableDef) -> Option<Statement> {
@@ -148,70 +123,39 @@ impl Dialect for Sqlite {
     }
 }
 
+impl KeyText for Sqlite {
+    fn condition(&self, table: &Target, column: &TargetColumn, param: &Param) -> String {
+        let name = &column.sql_name;
+        match param {
+            Param::Null => format!("{name} is ?"),
+            // Rows without a key are the same only if every character is.
+            _ if table.whole_row => format!("{name} = ? collate binary"),
+            _ => format!("{name} = ?"),
+        }
+    }
+
+    /// To an index with the column's collation `a` may be `A`: a second condition tells them apart.
+    fn exactly(&self, table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
+        (!table.whole_row && matches!(param, Param::Text(_)))
+            .then(|| format!("{} = ? collate binary", column.sql_name))
+    }
+
+    fn one(&self, table: &Target, key: &[Param]) -> String {
+        if !table.whole_row {
+            return self.matches(table, key);
+        }
+        format!(
+            "rowid = (select rowid from {} where {} limit 1)",
+            table.sql_name,
+            self.matches(table, key)
+        )
+    }
+}
+
 /// Keeps `on conflict ignore` and `replace` of a constraint from dropping this row or another one. Not used where
 /// there is none, because it would rule over `insert or ignore` in the table's triggers too.
 fn or_abort(table: &Target) -> &'static str {
     if table.conflict_clauses { " or abort" } else { "" }
-}
-
-fn one(table: &Target, key: &[Param]) -> String {
-    if !table.whole_row {
-        return matches(table, key);
-    }
-    format!(
-        "rowid = (select rowid from {} where {} limit 1)",
-        table.sql_name,
-        matches(table, key)
-    )
-}
-
-fn matches(table: &Target, key: &[Param]) -> String {
-    key_columns(table)
-        .flat_map(|(place, column)| {
-            let param = &key[place];
-            std::iter::once(condition(table, column, param)).chain(exactly(table, column, param))
-        })
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-/// What the columns' collations take for this key.
-fn alike(table: &Target, key: &[Param]) -> String {
-    key_columns(table)
-        .map(|(place, column)| condition(table, column, &key[place]))
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-/// The parameters of [`matches`].
-fn key_params(table: &Target, key: &[Param]) -> Vec<Param> {
-    key_columns(table)
-        .flat_map(|(place, column)| {
-            let param = &key[place];
-            let times = if exactly(table, column, param).is_some() {
-                2
-            } else {
-                1
-            };
-            std::iter::repeat_n(param.clone(), times)
-        })
-        .collect()
-}
-
-fn condition(table: &Target, column: &TargetColumn, param: &Param) -> String {
-    let name = &column.sql_name;
-    match param {
-        Param::Null => format!("{name} is ?"),
-        // Rows without a key are the same only if every character is.
-        _ if table.whole_row => format!("{name} = ? collate binary"),
-        _ => format!("{name} = ?"),
-    }
-}
-
-/// To an index with the column's collation `a` may be `A`: a second condition tells them apart.
-fn exactly(table: &Target, column: &TargetColumn, param: &Param) -> Option<String> {
-    (!table.whole_row && matches!(param, Param::Text(_)))
-        .then(|| format!("{} = ? collate binary", column.sql_name))
 }
 
 /// What a column does to values that are stored in it (https://www.sqlite.org/datatype3.html, 3.1).
