@@ -14,15 +14,20 @@ use crate::state;
 use crate::triggers::own_configuration;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use symstream_nats::{Bus, BusError, ConfigurationChanges};
 use symstream_shared::db::TxKind;
+use symstream_shared::id::EngineName;
 use symstream_shared::model::{Config, adopt_configuration};
 use symstream_shared::wire::Configuration;
 use tokio::sync::watch;
 
 /// How often the registration server's own version is looked at.
 const OWN_VERSION_EVERY: Duration = Duration::from_millis(300);
+/// How long the registrar may take between storing a version and publishing it, before that is worth a line.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is looked for meanwhile.
+const PUBLISHED_LOOK: Duration = Duration::from_millis(20);
 /// How often a node asks for the latest version although nothing notified it.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
@@ -79,7 +84,12 @@ async fn take_over(source: &Source, bus: &Bus, outlets: &Outlets) -> Result<(), 
     if version == 0 || known == Some(version) {
         return Ok(());
     }
-    let config = match bus.configuration(server, version).await? {
+    let published = if source.engine.is_registration_server() {
+        just_published(bus, server, version).await?
+    } else {
+        bus.configuration(server, version).await?
+    };
+    let config = match published {
         Some(published) => Config::from_wire(&published)?,
         // The registrar publishes it within seconds, or again.
         None if source.engine.is_registration_server() => {
@@ -97,6 +107,22 @@ async fn take_over(source: &Source, bus: &Bus, outlets: &Outlets) -> Result<(), 
         .send_modify(|known| known.config = Some(Arc::new(config)));
     outlets.changed.send_modify(|count| *count += 1);
     Ok(())
+}
+
+/// A version that the registrar has stored and may be publishing at this moment.
+async fn just_published(
+    bus: &Bus,
+    server: &EngineName,
+    version: i64,
+) -> Result<Option<Configuration>, BusError> {
+    let began = Instant::now();
+    loop {
+        let published = bus.configuration(server, version).await?;
+        if published.is_some() || began.elapsed() >= PUBLISHED_WITHIN {
+            return Ok(published);
+        }
+        tokio::time::sleep(PUBLISHED_LOOK).await;
+    }
 }
 
 async fn own_version(source: &Source) -> Result<i64, Error> {
