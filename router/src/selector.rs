@@ -3,6 +3,7 @@
 use crate::column_expression::{BoundExpression, NodeAttribute, Selected};
 use crate::error::DecideError;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use symstream_shared::id::GroupId;
 use symstream_shared::model::{LookupRule, Node, Rule, RuleKind};
@@ -11,9 +12,12 @@ use symstream_shared::wire::{Change, RuleAnswers, RuleId, TableInfo};
 /// The nodes of one group that may get anything, as indexes into the list of all that may.
 pub(crate) struct Candidates<'a> {
     group: &'a GroupId,
+    nodes: &'a [&'a Node],
     indexes: Vec<usize>,
-    by_node_id: HashMap<&'a str, Vec<usize>>,
-    by_external_id: HashMap<&'a str, Vec<usize>>,
+    /// Made when a rule asks for it: most of a large group's batches are for all of it, or for one attribute.
+    by_node_id: OnceCell<HashMap<&'a str, usize>>,
+    /// The same; several nodes of a group may have one external id.
+    by_external_id: OnceCell<HashMap<&'a str, Vec<usize>>>,
 }
 
 /// A rule, ready to be asked about the changes of one table.
@@ -32,27 +36,15 @@ enum Kind<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    pub(crate) fn new(nodes: &[&'a Node], group: &'a GroupId) -> Self {
-        let mut candidates = Self {
+    pub(crate) fn new(nodes: &'a [&'a Node], group: &'a GroupId) -> Self {
+        let of_group = nodes.iter().enumerate().filter(|(_, node)| node.group == *group);
+        Self {
             group,
-            indexes: Vec::new(),
-            by_node_id: HashMap::new(),
-            by_external_id: HashMap::new(),
-        };
-        for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.group == *group) {
-            candidates.indexes.push(index);
-            candidates
-                .by_node_id
-                .entry(node.node_id.as_str())
-                .or_default()
-                .push(index);
-            candidates
-                .by_external_id
-                .entry(node.external_id.as_str())
-                .or_default()
-                .push(index);
+            nodes,
+            indexes: of_group.map(|(index, _)| index).collect(),
+            by_node_id: OnceCell::new(),
+            by_external_id: OnceCell::new(),
         }
-        candidates
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -60,12 +52,31 @@ impl<'a> Candidates<'a> {
     }
 
     fn with(&self, attribute: NodeAttribute, value: &str) -> &[usize] {
-        let found = match attribute {
-            NodeAttribute::Id => self.by_node_id.get(value),
-            NodeAttribute::External => self.by_external_id.get(value),
-            NodeAttribute::Group => (self.group.as_str() == value).then_some(&self.indexes),
-        };
-        found.map_or(&[], Vec::as_slice)
+        match attribute {
+            NodeAttribute::Id => self.by_node_id().get(value).map_or(&[], std::slice::from_ref),
+            NodeAttribute::External => self.by_external_id().get(value).map_or(&[], Vec::as_slice),
+            NodeAttribute::Group if self.group.as_str() == value => &self.indexes,
+            NodeAttribute::Group => &[],
+        }
+    }
+
+    fn by_node_id(&self) -> &HashMap<&'a str, usize> {
+        self.by_node_id.get_or_init(|| {
+            let ids = self.indexes.iter();
+            ids.map(|index| (self.nodes[*index].node_id.as_str(), *index))
+                .collect()
+        })
+    }
+
+    fn by_external_id(&self) -> &HashMap<&'a str, Vec<usize>> {
+        self.by_external_id.get_or_init(|| {
+            let mut by_external_id: HashMap<&str, Vec<usize>> = HashMap::with_capacity(self.indexes.len());
+            for index in &self.indexes {
+                let external_id = self.nodes[*index].external_id.as_str();
+                by_external_id.entry(external_id).or_default().push(*index);
+            }
+            by_external_id
+        })
     }
 
     fn with_any(&self, attribute: NodeAttribute, values: &[String]) -> Vec<usize> {
