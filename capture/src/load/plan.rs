@@ -195,3 +195,80 @@ async fn references(sql: &mut dyn Sql) -> Result<HashSet<(TableName, TableName)>
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync_triggers::sync_triggers;
+    use crate::testing::TestNode;
+    use crate::triggers::own_configuration;
+    use symstream_shared::db::DatabaseKind::Sqlite;
+    use symstream_shared::id::NodeId;
+
+    /// A node with a table for which these values of `sym_trigger` hold: id, target group, load order, load select.
+    async fn planned(triggers: &[(&str, &str, i64, &str)], target: &str) -> Vec<String> {
+        let node = TestNode::start(Sqlite).await;
+        node.db
+            .run(
+                "create table item (id integer primary key); create table other (id integer primary key);
+                 insert into sym_node_group_link (source_node_group_id, target_node_group_id) values ('here', 'off');
+                 insert into sym_node (node_id, node_group_id, external_id) values ('1', 'there', 'x''y'), ('2', 'off', '2');
+                 insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, target_node_group_id, \
+                 channel_id, initial_load_order) values ('other', 'other', 'here', 'there', 'main', 5)",
+            )
+            .await;
+        for (id, group, order, select) in triggers {
+            node.db
+                .run(&format!(
+                    "insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, \
+                     target_node_group_id, channel_id, initial_load_order, initial_load_select) \
+                     values ('{id}', 'item', 'here', '{group}', 'main', {order}, {select})"
+                ))
+                .await;
+        }
+        let source = &node.source;
+        let config = own_configuration(source).await.expect("configuration");
+        let group = &source.engine.group;
+        sync_triggers(&source.database, &source.tables, &config, group, false)
+            .await
+            .expect("triggers");
+        let mut conn = source.database.conn().await.expect("connection");
+        let target = &config.nodes[&NodeId::new(target).expect("id")];
+        let tables = tables(&mut conn, source, &config, target, &mut HistCache::new())
+            .await
+            .expect("plan");
+        let what = |table: &LoadTable| {
+            let (_, condition) = table.select.rsplit_once("\" t").expect("the table's alias");
+            format!(
+                "{} {}:{}",
+                table.layout.table.source_table,
+                table.layout.table.trigger_ids.join(","),
+                condition.replace('\n', "")
+            )
+        };
+        tables.iter().map(what).collect()
+    }
+
+    #[tokio::test]
+    async fn triggers_that_share_their_rows_load_them_once() {
+        let triggers = [
+            ("a", "there", 9, "'t.id > 1'"),
+            ("b", "there", 7, "'t.id = ''$(externalId)'''"),
+            ("c", "off", 1, "null"),
+        ];
+        assert_eq!(
+            planned(&triggers, "1").await,
+            [
+                "other other:",
+                "item a,b,c: where ((t.id > 1) or (t.id = 'x''y'))"
+            ]
+        );
+        assert_eq!(planned(&triggers, "2").await, ["item a,b,c:"]);
+    }
+
+    #[tokio::test]
+    async fn one_rule_that_wants_all_rows_loads_all() {
+        let triggers = [("a", "there", 1, "'t.id > 1'"), ("b", "there", 2, "null")];
+        assert_eq!(planned(&triggers, "1").await, ["item a,b:", "other other:"]);
+    }
+}
