@@ -91,7 +91,7 @@ async fn current(source: &Source, sql: &mut dyn Sql) -> Result<Heartbeat, Error>
         sync_url: source.engine.sync_url(),
         schema_version: source.parameters.borrow().schema_version.clone(),
         symmetric_version: env!("CARGO_PKG_VERSION").to_owned(),
-        database_type: kind.product().to_owned(),
+        database_type: kind.product_of(&version).to_owned(),
         database_version: version.chars().take(VERSION_CHARS_MAX).collect(),
     })
 }

@@ -26,12 +26,13 @@ pub(crate) async fn register(
 ) -> Result<NodeId, Error> {
     let password = password(database, tables).await?;
     let version = database.query_opt(version_query(database.kind()), &[]).await?;
+    let version = version.map(|row| row.text(0)).transpose()?.unwrap_or_default();
     let request = RegistrationRequest {
         group: engine.group.clone(),
         external_id: engine.external_id.clone(),
         password,
-        database_type: database.kind().product().to_owned(),
-        database_version: version.map(|row| row.text(0)).transpose()?.unwrap_or_default(),
+        database_type: database.kind().product_of(&version).to_owned(),
+        database_version: version,
         symmetric_version: env!("CARGO_PKG_VERSION").to_owned(),
         sync_url: engine.sync_url(),
     };

@@ -42,7 +42,11 @@ async fn row_is_kept_true(kind: DatabaseKind) {
     let mut beating = JoinSet::new();
     beating.spawn(run(node.source.clone(), Arc::default()));
     says(&node, "sync_url", &node.source.engine.sync_url()).await;
-    says(&node, "database_type", kind.product()).await;
+    let product = match kind {
+        Mysql => "MariaDB",
+        kind => kind.product(),
+    };
+    says(&node, "database_type", product).await;
     says(&node, "symmetric_version", env!("CARGO_PKG_VERSION")).await;
     says(&node, "schema_version", "∅").await;
     // As the host's own program says it.

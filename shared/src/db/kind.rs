@@ -142,7 +142,15 @@ impl DatabaseKind {
         }
     }
 
-    /// The product's name as `sym_node.database_type` has it.
+    /// The product's name as `sym_node.database_type` has it, by the version that the server tells: MariaDB's says so.
+    pub fn product_of(self, version: &str) -> &'static str {
+        match self {
+            Self::Mysql if version.contains("MariaDB") => "MariaDB",
+            _ => self.product(),
+        }
+    }
+
+    /// The name of the dialect.
     pub fn product(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",

@@ -29,7 +29,8 @@ pub async fn ensure_identity(
         .query_opt(version_query(tx.kind()), &[])
         .await?
         .map(|row| row.text(0))
-        .transpose()?;
+        .transpose()?
+        .unwrap_or_default();
     let kind = tx.kind();
     let now = kind.now();
 
@@ -62,7 +63,7 @@ pub async fn ensure_identity(
             engine.external_id.as_str().into(),
             engine.sync_url().into(),
             id(),
-            kind.product().into(),
+            kind.product_of(&version).into(),
             version.into(),
             env!("CARGO_PKG_VERSION").into(),
         ],
