@@ -57,6 +57,7 @@ impl ChannelTask {
         let mut told = String::new();
         let mut memory = Memory::default();
         let mut paused = None;
+        let mut in_trouble = false;
         loop {
             let orders = self.orders();
             if orders.pause != paused {
@@ -70,7 +71,10 @@ impl ChannelTask {
                 }
             }
             let started = Instant::now();
-            let result = self.serve(&stop, &orders, &mut memory).await;
+            // Left when the round ends, however it ends: nobody waits for a channel in trouble.
+            let seat = self.context.turns.seat(&self.channel, orders.order, !in_trouble);
+            let result = self.serve(&stop, &orders, &seat, &mut memory).await;
+            drop(seat);
             if stop.is_cancelled() {
                 return;
             }
@@ -80,9 +84,11 @@ impl ChannelTask {
                 Err(RoundError::Hole) => continue,
                 Err(err) => err,
             };
+            in_trouble = true;
             if started.elapsed() > Duration::from_secs(30) {
                 backoff.reset();
                 told.clear();
+                in_trouble = false;
             }
             let text = err.to_string();
             if text != told {
@@ -101,15 +107,14 @@ impl ChannelTask {
         &self,
         stop: &CancellationToken,
         orders: &Orders,
+        seat: &Seat,
         memory: &mut Memory,
     ) -> Result<(), RoundError> {
-        // Left when the round ends, however it ends: nobody waits for a channel in trouble.
-        let seat = self.context.turns.seat(&self.channel, orders.order);
         let mut round = Round::open(&self.context, &self.channel, orders.ways.clone(), memory).await?;
         round.repeat_statuses().await?;
         loop {
             if let Some((source, batch_id)) = round.ready(Instant::now()) {
-                if !self.may_go_on(&seat, stop, orders).await {
+                if !self.may_go_on(seat, stop, orders).await {
                     return Ok(());
                 }
                 round.load_spooled(source, batch_id).await?;
@@ -126,7 +131,7 @@ impl ChannelTask {
                 delivery = round.intake.next() => delivery,
                 () = sleep_until(due) => continue,
             };
-            if !self.may_go_on(&seat, stop, orders).await {
+            if !self.may_go_on(seat, stop, orders).await {
                 return Ok(());
             }
             round.take(&delivery).await?;

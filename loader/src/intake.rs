@@ -30,6 +30,13 @@ pub(crate) struct Ways {
     pub pull_interval: Duration,
 }
 
+impl Ways {
+    /// Whether the waiting kind is fetched now and then only. What a link left behind that pushes now is not.
+    fn fetch(&self) -> bool {
+        !self.pull_interval.is_zero() && self.links.contains(&LinkAction::WaitForPull)
+    }
+}
+
 /// When the last complete fetch of a channel began. Outlives the rounds.
 #[derive(Debug, Default)]
 pub(crate) struct LastFetch(Option<Instant>);
@@ -127,7 +134,7 @@ impl<'a> Intake<'a> {
     /// Asks for what is due: whether a consumer is there, whether something waits to be fetched, whether a fetch is
     /// complete.
     pub(crate) async fn look(&mut self, now: Instant) {
-        if self.fetches() && self.waiting.open && self.waiting.backlog == 0 {
+        if self.ways.fetch() && self.waiting.open && self.waiting.backlog == 0 {
             self.complete_fetch();
         }
         let due = |source: &Source| source.next_look.is_some_and(|look| look <= now);
@@ -144,7 +151,7 @@ impl<'a> Intake<'a> {
                 self.waiting.fetching_since = now;
             }
             self.waiting.found(&found, &self.ways, now);
-            if self.fetches() && matches!(found, Ok(0)) {
+            if self.ways.fetch() && matches!(found, Ok(0)) {
                 self.complete_fetch();
             }
         }
@@ -154,7 +161,7 @@ impl<'a> Intake<'a> {
     pub(crate) fn supply(&self, seen: Instant) -> Supply {
         if self.expects() {
             Supply::Flowing
-        } else if self.fetches()
+        } else if self.ways.fetch()
             && !self.waiting.open
             && !self.waiting.absent
             && self.last_fetch.0.is_none_or(|fetch| fetch < seen)
@@ -171,13 +178,8 @@ impl<'a> Intake<'a> {
         self.waiting.deliveries.reopen();
     }
 
-    /// Whether the waiting kind is fetched now and then only.
-    fn fetches(&self) -> bool {
-        !self.ways.pull_interval.is_zero()
-    }
-
     fn next_fetch(&self) -> Option<Instant> {
-        let last = self.last_fetch.0.filter(|_| self.fetches());
+        let last = self.last_fetch.0.filter(|_| self.ways.fetch());
         last.map(|last| last + self.ways.pull_interval)
     }
 
@@ -224,7 +226,7 @@ impl Source {
 
     fn found(&mut self, found: &Result<u64, Unknown>, ways: &Ways, now: Instant) {
         let linked = ways.links.contains(&self.action);
-        let fetched = self.action == LinkAction::WaitForPull && !ways.pull_interval.is_zero();
+        let fetched = self.action == LinkAction::WaitForPull && ways.fetch();
         if let Ok(count) = *found {
             self.count(count);
         }

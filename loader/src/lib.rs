@@ -17,6 +17,7 @@ mod hole;
 mod intake;
 mod lane;
 mod ledger;
+mod patience;
 mod policy;
 mod purge;
 mod round;

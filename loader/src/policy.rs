@@ -14,8 +14,7 @@ use symstream_shared::schema::Tables;
 /// What the node's tables say now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// `sym_node.sync_enabled` of the node itself. Not known before the configuration has come; then nothing is sent
-    /// to it either.
+    /// `sym_node.sync_enabled` of the node itself; true while it has no such row.
     pub node_enabled: bool,
     /// The configured channels, those that something is left of, and `reload`.
     pub channels: BTreeMap<ChannelId, ChannelPolicy>,

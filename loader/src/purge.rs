@@ -7,7 +7,6 @@ use crate::channel::Context;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use symstream_shared::db::{DbError, Param, Sql, TxKind};
-use symstream_shared::parameter::Parameters;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,33 +25,28 @@ struct Removed {
 /// Purges every `purge.interval`, until `stop`.
 pub(crate) async fn run(context: Context, stop: CancellationToken) {
     let mut policy = context.policy.clone();
-    let mut began = None;
+    let mut due = Instant::now();
     loop {
-        let Parameters {
-            purge_interval,
-            purge_retention,
-            ..
-        } = policy.borrow_and_update().parameters.clone();
-        let due = began.map(|began: Instant| began + purge_interval);
-        if due.is_none_or(|due| due <= Instant::now()) {
-            began = Some(Instant::now());
-            match purge(&context, purge_retention, &stop).await {
-                Ok(removed) if removed != Removed::default() => {
-                    tracing::info!(node_id = %context.node, batches = removed.batches, history = removed.history, "records of applied batches are purged");
-                }
-                Ok(_) => {}
-                Err(err) => {
-                    tracing::warn!(node_id = %context.node, error = %err, "purging is interrupted");
-                }
-            }
-            continue;
-        }
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)) => {}
-            // Another interval may be in force.
-            Ok(()) = policy.changed() => {}
+            () = tokio::time::sleep_until(due) => {}
+            Ok(()) = policy.changed() => {
+                // A shorter interval may be in force.
+                due = due.min(Instant::now() + policy.borrow_and_update().parameters.purge_interval);
+                continue;
+            }
+        }
+        let parameters = policy.borrow().parameters.clone();
+        due = Instant::now() + parameters.purge_interval;
+        match purge(&context, parameters.purge_retention, &stop).await {
+            Ok(removed) if removed != Removed::default() => {
+                tracing::info!(node_id = %context.node, batches = removed.batches, history = removed.history, "records of applied batches are purged");
+            }
+            Ok(_) => {}
+            Err(err) => {
+                tracing::warn!(node_id = %context.node, error = %err, "purging is interrupted");
+            }
         }
     }
 }

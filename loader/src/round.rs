@@ -7,6 +7,7 @@ use crate::hole::Holes;
 use crate::intake::{Intake, LastFetch, Ways};
 use crate::lane::{Arrival, Hold, Lane, Step};
 use crate::ledger::Ledger;
+use crate::patience::load_patiently;
 use crate::spool::{Spool, SpoolPart};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,11 +22,6 @@ use tokio::time::Instant;
 /// A failed batch is tried again after a second, then after twice as long each time, up to five minutes.
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
 const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(300);
-/// How often a long transaction tells the broker that it goes on; below a third of any sensible `ack_wait`.
-const PROGRESS: Duration = Duration::from_secs(5);
-/// How often a deadlock or the like is met by trying again at once, before the round ends.
-const PASSING_ATTEMPTS: u32 = 10;
-
 /// Why a round ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RoundError {
@@ -409,42 +405,6 @@ impl<'a> Round<'a> {
             .send(report)
             .await
             .map_err(|_| RoundError::Stopped)
-    }
-}
-
-/// Loads a batch; deadlocks and the like are met by trying again, and the broker hears that work goes on.
-async fn load_patiently(
-    loader: &mut BatchLoader,
-    batch: &BatchKey,
-    content: &Content<'_>,
-    delivery: Option<&Delivery>,
-) -> Result<BatchResult, LoadError> {
-    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
-    loop {
-        let result = with_progress(loader.load(batch, content), delivery).await;
-        match result {
-            Err(LoadError::Passing(err)) if !err.connection_lost && backoff.attempts() < PASSING_ATTEMPTS => {
-                tracing::debug!(batch_id = batch.batch_id, error = %err, "batch is tried again at once");
-                tokio::time::sleep(backoff.next_pause()).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-async fn with_progress<T>(work: impl Future<Output = T>, delivery: Option<&Delivery>) -> T {
-    let mut work = std::pin::pin!(work);
-    loop {
-        match tokio::time::timeout(PROGRESS, &mut work).await {
-            Ok(done) => return done,
-            Err(_) => {
-                if let Some(delivery) = delivery
-                    && let Err(err) = delivery.progress().await
-                {
-                    tracing::debug!(error = %err, "sign of progress is not sent");
-                }
-            }
-        }
     }
 }
 

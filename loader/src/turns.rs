@@ -43,16 +43,15 @@ struct Order {
 }
 
 impl Order {
-    fn expect(&mut self, channel: &ChannelId, order: i64, now: Instant) {
-        let place = self.places.entry(channel.clone()).or_insert(Place {
+    /// The channel takes part.
+    fn join(&mut self, channel: &ChannelId, order: i64, expecting: bool, now: Instant) {
+        let place = Place {
             order,
             need: Need::Nothing,
             waiting_since: None,
-        });
-        place.order = order;
-        place.need = Need::Expecting {
-            until: now + EXPECTED,
         };
+        self.places.insert(channel.clone(), place);
+        self.rest(channel, expecting, now);
     }
 
     fn leave(&mut self, channel: &ChannelId) {
@@ -112,22 +111,27 @@ pub(crate) struct Turns {
 impl Turns {
     /// A channel is about to begin: until it has looked, it counts as one that has something to take.
     pub(crate) fn announce(&self, channel: &ChannelId, order: i64) {
-        self.order.send_if_modified(|all| {
-            all.expect(channel, order, Instant::now());
-            false
-        });
+        self.join(channel, order, true);
     }
 
-    /// Takes part as `channel` until the seat is dropped; without an order it waits for nobody.
-    pub(crate) fn seat(&self, channel: &ChannelId, order: Option<i64>) -> Seat {
+    /// Takes part as `channel` until the seat is dropped; without an order it waits for nobody. `expecting` says
+    /// whether others wait until it has looked.
+    pub(crate) fn seat(&self, channel: &ChannelId, order: Option<i64>, expecting: bool) -> Seat {
         match order {
-            Some(order) => self.announce(channel, order),
+            Some(order) => self.join(channel, order, expecting),
             None => self.order.send_modify(|all| all.leave(channel)),
         }
         Seat {
             order: self.order.clone(),
             channel: channel.clone(),
         }
+    }
+
+    fn join(&self, channel: &ChannelId, order: i64, expecting: bool) {
+        self.order.send_if_modified(|all| {
+            all.join(channel, order, expecting, Instant::now());
+            !expecting
+        });
     }
 }
 
@@ -196,8 +200,7 @@ mod tests {
     fn order(now: Instant) -> Order {
         let mut order = Order::default();
         for (id, number) in [("first", 1), ("second", 2), ("twin", 2)] {
-            order.expect(&channel(id), number, now);
-            order.rest(&channel(id), false, now);
+            order.join(&channel(id), number, false, now);
         }
         order
     }
@@ -234,7 +237,7 @@ mod tests {
     fn nobody_waits_long_for_one_that_only_expects_or_is_gone() {
         let now = Instant::now();
         let mut order = order(now);
-        order.expect(&channel("first"), 1, now);
+        order.rest(&channel("first"), true, now);
         let shortly_before = now + EXPECTED - Duration::from_millis(100);
         order.took(&channel("second"), shortly_before);
         assert_eq!(
@@ -268,8 +271,8 @@ mod tests {
     async fn a_seat_that_is_dropped_lets_others_go() {
         let turns = Turns::default();
         turns.announce(&channel("first"), 1);
-        let first = turns.seat(&channel("first"), Some(1));
-        let second = turns.seat(&channel("second"), Some(2));
+        let first = turns.seat(&channel("first"), Some(1), true);
+        let second = turns.seat(&channel("second"), Some(2), true);
         first.turn().await;
         let waiting = tokio::spawn(async move {
             let began = Instant::now();

@@ -264,6 +264,44 @@ async fn lower_channels_go_first_and_the_others_one_batch_a_second() {
 }
 
 #[tokio::test]
+async fn a_lower_channel_that_is_held_or_suspended_lets_the_others_go_on() {
+    for suspended in [false, true] {
+        // GIVEN a lower channel that has much, and can not take it
+        let fixture = Fixture::of(DatabaseKind::Sqlite, &["default", "bulk"]).await;
+        fixture.register().await;
+        let trouble = if suspended {
+            "insert into sym_node_channel_ctl (node_id, channel_id, suspend_enabled) values ('shop', 'default', 1)"
+        } else {
+            "insert into item values (-1, 'taken'); create unique index name_once on item (name) where id < 1000"
+        };
+        fixture.db.run(trouble).await;
+        fixture
+            .db
+            .run("insert into sym_channel (channel_id, processing_order) values ('bulk', 7)")
+            .await;
+        fixture.publish(&batch("cloud", 1, 0, &["1", "taken"])).await;
+        for id in 2..30 {
+            fixture.publish_each(LinkAction::Push, &[(id, id - 1)]).await;
+        }
+        for id in 1001..=1040 {
+            let previous = if id == 1001 { 0 } else { id - 1 };
+            let bulk = batch("cloud", id, previous, &[&id.to_string(), "b"]);
+            fixture.publish(&in_channel("bulk", bulk)).await;
+        }
+        // WHEN both are loaded THEN the other one goes on, far faster than one batch a second
+        let began = Instant::now();
+        let agent = Running::start(&fixture.engine);
+        eventually(PATIENCE, "the other channel", || async {
+            let applied = fixture.applied().await.len();
+            if applied == 40 { Ok(()) } else { Err(applied) }
+        })
+        .await;
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn no_more_messages_are_in_hand_than_max_batch_to_send() {
     // GIVEN a consumer that allows two, and a batch of several parts
     let fixture = Fixture::of(DatabaseKind::Sqlite, &["default"]).await;
