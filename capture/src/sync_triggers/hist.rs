@@ -128,10 +128,10 @@ pub(super) struct NewHist {
 pub(super) async fn insert(sql: &mut dyn Sql, spec: &TriggerSpec<'_>, hist: &NewHist) -> Result<(), DbError> {
     let all = &spec.table.columns;
     let statement = format!(
-        "insert into {} (trigger_hist_id, trigger_id, source_table_name, source_schema_name, \
-         name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, table_hash, column_names, \
-         pk_column_names, last_trigger_build_reason, create_time, column_types, table_columns, table_shape, \
-         trigger_ids) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?, ?, ?, ?)",
+        "insert into {} (trigger_hist_id, trigger_id, source_table_name, source_catalog_name, \
+         source_schema_name, name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, table_hash, \
+         column_names, pk_column_names, last_trigger_build_reason, create_time, column_types, table_columns, \
+         table_shape, trigger_ids) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?, ?, ?, ?)",
         spec.tables.name("trigger_hist"),
         spec.kind.now()
     );
@@ -141,6 +141,7 @@ pub(super) async fn insert(sql: &mut dyn Sql, spec: &TriggerSpec<'_>, hist: &New
         hist.hist_id.into(),
         hist.trigger_id.as_str().into(),
         description.place.table.as_str().into(),
+        spec.survey.catalog.clone().into(),
         description.place.schema.clone().into(),
         name(0),
         name(1),

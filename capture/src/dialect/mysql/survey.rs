@@ -22,6 +22,7 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
         return Err(DbError::unexpected(format!("table {} is gone", table.name)));
     };
     let mut survey = Survey {
+        catalog: table.schema.clone(),
         home: row.opt_text(0)?,
         can_replace: row.text(1)?.contains("MariaDB"),
         ..Survey::default()

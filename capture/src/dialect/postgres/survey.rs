@@ -10,7 +10,7 @@ const TABLE: &str = "select c.oid::bigint, current_schema()::text, c.relkind = '
      c.relkind = 'p' or exists (select from pg_inherits i where i.inhrelid = c.oid or i.inhparent = c.oid), \
      exists (select from pg_constraint f where f.confrelid = c.oid and f.conrelid = c.oid \
      and f.contype = 'f'), array_to_string(current_schemas(false), chr(1)), \
-     current_setting('max_prepared_transactions')::int > 0 \
+     current_setting('max_prepared_transactions')::int > 0, current_database()::text \
      from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ? and c.relname = ?";
 
 /// Bits of `tgtype`: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 64 instead of.
@@ -36,6 +36,7 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
             .map(str::to_owned)
             .collect(),
         two_phase_commit: row.int(6)? != 0,
+        catalog: row.opt_text(7)?,
         ..Survey::default()
     };
     let oid = [Param::from(survey.oid)];

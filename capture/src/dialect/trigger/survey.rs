@@ -24,6 +24,8 @@ pub(crate) struct Installed {
 /// Everything about a table and its surroundings that triggers depend on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Survey {
+    /// The catalog that the table is in: the database, where the dialect has several.
+    pub catalog: Option<String>,
     /// The schema with the `sym_` tables.
     pub home: Option<String>,
     /// PostgreSQL: the schemas that conditions are read with.
