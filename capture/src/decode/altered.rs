@@ -2,10 +2,11 @@
 //!
 //! They name no history but a number below zero that says two things: the history that the trigger knew, and what was
 //! different. On PostgreSQL that is the table's shape; the whole row was written, and the history that was made for
-//! that shape later says what it means. On MySQL it is a code of the columns that were gone; a sign stands in the row
+//! that shape later says what it means, or the row itself, where the table soon had another shape again. On MySQL it is a code of the columns that were gone; a sign stands in the row
 //! for each of them.
 
-use super::hist::{HistError, HistRow};
+use super::hist::{HistError, HistRow, column_type};
+use symstream_shared::catalog;
 use symstream_shared::csv::{self, Field};
 use symstream_shared::db::Sql;
 use symstream_shared::schema::Tables;
@@ -24,11 +25,12 @@ pub(super) fn difference(hist_id: i64) -> Option<(i64, i64)> {
     (hist_id < 0).then(|| (-hist_id / DIFFERENCES, -hist_id % DIFFERENCES))
 }
 
-/// The history of one of the triggers that share `known`'s rows, made for a table of this shape.
+/// What the rows under `hist_id`, written by a trigger that knew the history `known`, are: the table had this shape.
 pub(super) async fn of_shape(
     sql: &mut dyn Sql,
     tables: &Tables,
-    known: &HistRow,
+    known: HistRow,
+    hist_id: i64,
     shape: i64,
 ) -> Result<HistRow, HistError> {
     // The newest one: what a trigger captures of one shape only changes with the configuration.
@@ -41,12 +43,77 @@ pub(super) async fn of_shape(
             shape.into(),
         ];
         if let Some(row) = HistRow::read(sql, tables, condition, &params).await? {
-            return Ok(row);
+            // Whose the changes are was decided when they were captured.
+            let trigger_ids = known.trigger_ids;
+            return Ok(HistRow { trigger_ids, ..row });
         }
     }
-    Err(HistError::Altered {
-        table: known.source_table.clone(),
+    // As long as the trigger's own history is in force, one for this shape may come.
+    let described = match known.is_ended {
+        true => described(sql, tables, &known, hist_id).await?,
+        false => None,
+    };
+    described.ok_or(HistError::Altered {
+        table: known.source_table,
     })
+}
+
+/// What the rows say of themselves (`pk_data`): the table was altered again before its triggers were rebuilt.
+async fn described(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    known: &HistRow,
+    hist_id: i64,
+) -> Result<Option<HistRow>, HistError> {
+    let select = format!(
+        "select pk_data from {} where trigger_hist_id = ? limit 1",
+        tables.name("data")
+    );
+    let row = sql.query_opt(&select, &[hist_id.into()]).await?;
+    let Some(text) = row.map(|row| row.opt_text(0)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let unreadable = |why: String| HistError::Unreadable { hist_id, why };
+    let fields = csv::decode(&text).map_err(|err| unreadable(err.to_string()))?;
+    let (mut all, mut types, mut key) = (Vec::new(), Vec::new(), Vec::new());
+    for column in fields.chunks(3) {
+        let [Field::Quoted(name), Field::Bare(oid), place] = column else {
+            return Err(unreadable("pk_data describes no columns".to_owned()));
+        };
+        let oid = oid
+            .parse()
+            .map_err(|_| unreadable("pk_data has no type".to_owned()))?;
+        let column_of_type = catalog::postgres_column_of_type(sql, oid).await?;
+        let column_of_type =
+            column_of_type.ok_or_else(|| unreadable(format!("the type of column {name} is gone")))?;
+        types.push(column_type(sql.kind(), &column_of_type).to_owned());
+        all.push(name.clone());
+        if let Field::Bare(place) = place {
+            key.push((place.parse::<i64>().unwrap_or(i64::MAX), name.clone()));
+        }
+    }
+    // A column that is excluded may have another name here. So where one is not found, those that are new are left out.
+    let mut excluded = known.all.iter().filter(|name| !known.columns.contains(name));
+    let is_complete = excluded.all(|name| all.contains(name));
+    let is_key = |name: &String| key.iter().any(|(_, key)| key == name);
+    let is_captured = |name: &String| match known.all.contains(name) {
+        true => known.columns.contains(name),
+        false => is_complete,
+    };
+    let columns: Vec<String> = all
+        .iter()
+        .filter(|name| is_captured(name) || is_key(name))
+        .cloned()
+        .collect();
+    key.sort();
+    let key: Vec<String> = key.into_iter().map(|(_, name)| name).collect();
+    Ok(Some(HistRow {
+        key: if key.is_empty() { columns.clone() } else { key },
+        columns,
+        types,
+        all,
+        ..known.clone()
+    }))
 }
 
 /// Which fields of the rows under this `trigger_hist_id` are `lost`, as one of these rows shows.

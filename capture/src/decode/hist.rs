@@ -171,11 +171,13 @@ pub(super) struct HistRow {
     pub trigger_ids: Vec<String>,
     pub source_schema: Option<String>,
     pub source_table: String,
-    columns: Vec<String>,
-    key: Vec<String>,
+    /// Whether it is in force no more: if it was to be replaced, it is.
+    pub is_ended: bool,
+    pub columns: Vec<String>,
+    pub key: Vec<String>,
     /// The types of all the table's columns, and their names.
-    types: Vec<String>,
-    all: Vec<String>,
+    pub types: Vec<String>,
+    pub all: Vec<String>,
 }
 
 impl HistRow {
@@ -188,7 +190,8 @@ impl HistRow {
     ) -> Result<Option<Self>, HistError> {
         let select = format!(
             "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, column_names, \
-             pk_column_names, column_types, table_columns, trigger_ids from {} where {condition}",
+             pk_column_names, column_types, table_columns, trigger_ids, \
+             case when inactive_time is null then 0 else 1 end from {} where {condition}",
             tables.name("trigger_hist")
         );
         let row = sql.query_opt(&select, params).await?;
@@ -215,6 +218,7 @@ impl HistRow {
             trigger_ids,
             source_schema: row.opt_text(2)?,
             source_table: row.text(3)?,
+            is_ended: row.int(9)? != 0,
             columns: names(4)?,
             key: names(5)?,
             types: names(6)?,
@@ -237,9 +241,7 @@ async fn read(
     match (code, capturing::lost_field(kind)) {
         (None, _) => layout(&known, kind, config, &Text::Captured),
         (Some(shape), None) => {
-            let mut row = of_shape(sql, tables, &known, shape).await?;
-            // Whose the changes are was decided when they were captured.
-            row.trigger_ids = known.trigger_ids;
+            let row = of_shape(sql, tables, known, hist_id, shape).await?;
             layout(&row, kind, config, &Text::WholeTable)
         }
         (Some(code), Some(sign)) => {
@@ -382,6 +384,7 @@ mod tests {
             text("int,text,bool"),
             text("id,\"a,b\",on"),
             Null,
+            Int(0),
         ])
     }
 

@@ -114,6 +114,14 @@ pub async fn read_table(
     }
 }
 
+/// A column without a name of the PostgreSQL type with this `oid`; `None` where there is no such type.
+///
+/// # Errors
+/// [`DbError`] as the database says.
+pub async fn postgres_column_of_type(sql: &mut dyn Sql, oid: i64) -> Result<Option<ColumnDef>, DbError> {
+    postgres::column_of_type(sql, oid).await
+}
+
 /// Picks the one name that is meant: the exact one, else the only one in another case.
 fn pick(wanted: &str, found: Vec<String>) -> Result<Option<String>, DbError> {
     if found.iter().any(|name| name == wanted) {

@@ -58,6 +58,19 @@ pub(super) async fn read_table(
     }))
 }
 
+/// One row for the type that a type's values have, with the columns of [`COLUMNS`].
+const TYPE: &str = "with recursive base(type, typmod) as (\
+     select cast(? as bigint)::oid, -1 \
+     union all select t.typbasetype, t.typtypmod from base b join pg_type t on t.oid = b.type \
+     where t.typtype = 'd') \
+     select ''::text, t.typname::text, format_type(t.oid, b.typmod), t.typtype::text, t.typcategory::text, b.typmod, \
+     false, ''::text, ''::text, ''::text from base b join pg_type t on t.oid = b.type and t.typtype <> 'd'";
+
+pub(super) async fn column_of_type(sql: &mut dyn Sql, oid: i64) -> Result<Option<ColumnDef>, DbError> {
+    let row = sql.query_opt(TYPE, &[oid.into()]).await?;
+    row.as_ref().map(column).transpose()
+}
+
 fn column(row: &Row) -> Result<ColumnDef, DbError> {
     let type_name = row.text(1)?;
     let logical = logical(&type_name, &row.text(3)?, &row.text(4)?);

@@ -23,17 +23,32 @@ use symstream_shared::db::DatabaseKind;
 
 const KIND: DatabaseKind = DatabaseKind::Postgres;
 
-/// The function that says what shape a table has, for the bodies of triggers. Declared immutable, so that it costs
-/// nothing at run time: what it reads changes only together with the table, and then statements are planned anew.
+/// The functions that say what shape a table has, and which columns, for the bodies of triggers. The first is declared
+/// immutable, so that it costs nothing at run time: what it reads changes only together with the table, and then
+/// statements are planned anew. The second is asked only where the table was altered.
 pub(crate) fn support(spec: &TriggerSpec<'_>) -> Vec<String> {
-    vec![format!(
-        "create or replace function {}(relation oid) returns bigint language sql immutable parallel safe \
-         set search_path = pg_catalog, pg_temp as $symstream$ {} relation {} $symstream$",
-        spec.home_table("table_shape"),
-        SHAPE_OF.0,
-        SHAPE_OF.1
-    )]
+    vec![
+        format!(
+            "create or replace function {}(relation oid) returns bigint language sql immutable parallel safe \
+             set search_path = pg_catalog, pg_temp as $symstream$ {} relation {} $symstream$",
+            spec.home_table("table_shape"),
+            SHAPE_OF.0,
+            SHAPE_OF.1
+        ),
+        format!(
+            "create or replace function {}(relation oid) returns text language sql stable \
+             set search_path = pg_catalog, pg_temp as $symstream$ {COLUMNS_OF} $symstream$",
+            spec.home_table("table_columns"),
+        ),
+    ]
 }
+
+/// A table's columns as CSV: of each its name, its type's `oid`, and its place in the primary key, if it has one.
+const COLUMNS_OF: &str = "select string_agg('\"' || replace(a.attname, '\"', '\"\"') || '\",' || a.atttypid || ',' \
+     || case when array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts \
+     then array_position(i.indkey::int2[], a.attnum)::text else '' end, ',' order by a.attnum) from pg_attribute a \
+     left join pg_index i on i.indrelid = a.attrelid and i.indisprimary \
+     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped";
 
 /// The select that gives a table's shape; the table's `oid` stands between the two pieces. Positive, and 1 for a
 /// table that is not there, as after a restored dump.

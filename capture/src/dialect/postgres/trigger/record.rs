@@ -25,20 +25,21 @@ pub(super) fn shape(spec: &TriggerSpec<'_>) -> String {
     format!("{}({}::oid)", spec.home_table("table_shape"), spec.survey.oid)
 }
 
-/// The history's id, where the table has the shape that it had when the trigger was made.
+/// The history's id, where the table has the shape that it had when the trigger was made; else what is written instead
+/// (see [`crate::decode::altered_hist_id`]).
 pub(super) fn history(spec: &TriggerSpec<'_>, capture: &Capture<'_>, shape: &str) -> String {
+    let hist_id = capture.mark.hist_id;
     format!(
-        "case when {shape} = {} then {} else {} end",
+        "case when {shape} = {} then {hist_id} else {} - {shape} end",
         spec.survey.shape,
-        capture.mark.hist_id,
-        altered(capture, shape)
+        altered_hist_id(hist_id, 0)
     )
 }
 
-/// What is written instead of a history's id when the table has another shape. See
-/// [`crate::decode::altered_hist_id`].
-pub(super) fn altered(capture: &Capture<'_>, shape: &str) -> String {
-    format!("{} - {shape}", altered_hist_id(capture.mark.hist_id, 0))
+/// What is written instead of the key: rows that no history fits say themselves what they are (see
+/// [`crate::decode::altered_hist_id`]).
+pub(super) fn columns_now(spec: &TriggerSpec<'_>) -> String {
+    format!("{}({}::oid)", spec.home_table("table_columns"), spec.survey.oid)
 }
 
 /// What stands in `sym_data.transaction_id` where no expression says otherwise.

@@ -1,8 +1,9 @@
 //! Row triggers.
 
 use super::function::{Function, Kind};
-use super::record::{TRANSACTION, Values, altered, csv, history, insert_into, values};
+use super::record::{TRANSACTION, Values, columns_now, csv, history, insert_into, values};
 use super::{KIND, body, name, notify};
+use crate::decode::altered_hist_id;
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use symstream_shared::catalog::ColumnDef;
 
@@ -32,6 +33,11 @@ pub(super) fn render(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
 fn capture_row(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> String {
     let texts = texts(spec, capture, event);
     let image = |text: &'static str, is_there: bool| if is_there { text } else { "null" };
+    let key = format!(
+        "case when history < 0 then {} else {} end",
+        columns_now(spec),
+        image("key_text", event.has_old())
+    );
     let values = values(
         spec,
         capture,
@@ -39,7 +45,7 @@ fn capture_row(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> S
         &Values {
             new: image("new_text", event.has_new()),
             old: image("old_text", event.has_old()),
-            key: image("key_text", event.has_old()),
+            key: &key,
             history: "history",
             transaction: capture.transaction().map_or(TRANSACTION, |_| "transaction_text"),
         },
@@ -73,7 +79,8 @@ fn given(spec: &TriggerSpec<'_>, variable: &str, expression: &str, otherwise: &s
     )
 }
 
-/// Sets the variables with the row's texts.
+/// Sets the variables with the row's texts. Where the table was altered, names may be wrong, and the whole row is
+/// written.
 fn texts(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> String {
     let rows = [
         ("new_text", "new", event.has_new()),
@@ -82,28 +89,47 @@ fn texts(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> String 
     let rows = rows.into_iter().filter(|(_, _, has)| *has);
     // A partition may have its columns in another order than the table.
     let by_name = capture.leaves_out_columns || spec.survey.is_partitioned;
-    let whole: String = rows
+    let exact: String = rows
         .clone()
-        .map(|(text, image, _)| format!("    {text} := {};\n", csv(image)))
+        .map(|(text, image, _)| match by_name {
+            true => format!("    {text} := {};\n", fields(image, &capture.columns)),
+            false => format!("    {text} := {};\n", csv(image)),
+        })
         .collect();
-    let mut exact = match by_name {
-        true => rows
-            .map(|(text, image, _)| format!("    {text} := {};\n", fields(image, &capture.columns)))
-            .collect(),
-        false => whole.clone(),
+    let whole: String = rows
+        .map(|(text, image, _)| match spec.survey.is_partitioned {
+            true => in_order_of_the_table(text, image),
+            false => format!("    {text} := {};\n", csv(image)),
+        })
+        .collect();
+    let key = match event.has_old() {
+        true => format!("    key_text := {};\n", fields("old", &capture.key)),
+        false => String::new(),
     };
-    if event.has_old() {
-        exact += &format!("    key_text := {};\n", fields("old", &capture.key));
-    }
-    // A column that is gone is an error here; to catch one costs a savepoint for each row.
-    if by_name || event.has_old() {
-        format!(
-            "  begin\n{exact}  exception when others then\n    history := {altered};\n{whole}  end;\n",
-            altered = altered(capture, "shape")
-        )
-    } else {
-        exact
-    }
+    // A transaction whose snapshot is from before the table was altered sees its old shape. A column that is gone is an
+    // error then; to catch one costs a savepoint for each row.
+    let exact = match by_name || event.has_old() {
+        true => format!(
+            "  begin\n{exact}{key}  exception when others then\n    history := {altered} - shape;\n{whole}  end;\n",
+            altered = altered_hist_id(capture.mark.hist_id, 0)
+        ),
+        false => exact,
+    };
+    format!(
+        "  if shape = {} then\n{exact}  else\n{whole}  end if;\n",
+        spec.survey.shape
+    )
+}
+
+/// Writes a whole row of a partition, whose columns are asked for: nobody knows them yet.
+fn in_order_of_the_table(text: &str, image: &str) -> String {
+    format!(
+        "    execute format('select row(%s)::text from (select ($1::%s).*) as captured', (select \
+         string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute where attrelid = relation \
+         and attnum > 0 and not attisdropped), tg_relid::regclass) into {text} using {image}::text;\n    \
+         {text} := {};\n",
+        csv(text)
+    )
 }
 
 fn fields(image: &str, names: &[&ColumnDef]) -> String {

@@ -1,7 +1,7 @@
 //! Statement triggers: a select from the transition tables writes all rows of a statement at once.
 
 use super::function::{Function, Kind};
-use super::record::{TRANSACTION, Values, csv, history, insert_into, shape, values};
+use super::record::{TRANSACTION, Values, columns_now, csv, history, insert_into, shape, values};
 use super::{KIND, body, name, notify_if_found};
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use symstream_shared::catalog::ColumnDef;
@@ -116,6 +116,16 @@ fn insert(
         true => row_text(spec, capture, image),
         false => "null".to_owned(),
     };
+    let key = match rows.has_old {
+        true => named(OLD.all, &capture.key),
+        false => "null".to_owned(),
+    };
+    let key = format!(
+        "case when {} = {} then {key} else {} end",
+        shape(spec),
+        spec.survey.shape,
+        columns_now(spec)
+    );
     let values = values(
         spec,
         capture,
@@ -123,10 +133,7 @@ fn insert(
         &Values {
             new: &text(&NEW, rows.has_new),
             old: &text(&OLD, rows.has_old),
-            key: &match rows.has_old {
-                true => named(OLD.all, &capture.key),
-                false => "null".to_owned(),
-            },
+            key: &key,
             history: &history(spec, capture, &shape(spec)),
             transaction,
         },
