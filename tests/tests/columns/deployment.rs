@@ -19,6 +19,9 @@ pub const NEAR: &str = "n-near";
 /// The same of the other.
 pub const FAR: &str = "n-far";
 
+/// The parameter `schema.version` in all engine files.
+pub const FILE_VERSION: &str = "of the file";
+
 /// Groups, linked in every direction that claims use. The nodes of `depot` and `island` are registered and never run:
 /// what is for them can be seen at the hub.
 const GROUPS: &str = "
@@ -66,6 +69,10 @@ impl Deployment {
         let mut hub = network.server("hub", "hub", kind).await;
         let mut near = network.node(&hub, SITE, "near", next(kind)).await;
         let mut far = network.node(&hub, SITE, "far", Sqlite).await;
+        for site in [&mut hub, &mut near, &mut far] {
+            site.engine = site.engine.clone().with("schema.version", FILE_VERSION);
+            network.engines.write(&site.engine);
+        }
         for database in [&hub.database, &near.database] {
             if database.kind() != Sqlite {
                 database

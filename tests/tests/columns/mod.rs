@@ -15,6 +15,8 @@ mod link;
 mod node;
 mod node_disabled;
 mod node_security;
+mod own_tables;
+mod page;
 mod parameter;
 mod router;
 mod travel;
@@ -79,6 +81,7 @@ async fn nodes(kind: DatabaseKind) {
             node::what_a_node_is,
             node::heartbeats,
             node::created_at_node_id,
+            node::node_group_id,
             travel::plain_sql_is_in_force_within_seconds,
             node_security::registration_and_initial_load,
             node_security::password,
@@ -115,6 +118,9 @@ async fn channels(kind: DatabaseKind) {
             link::data_event_action,
             node_disabled::sync_enabled,
             parameter::the_most_specific_row_holds,
+            own_tables::state,
+            own_tables::capture_batch,
+            own_tables::incoming_lane_and_spool,
         ],
     )
     .await;

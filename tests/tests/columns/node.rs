@@ -129,3 +129,20 @@ pub async fn created_at_node_id(given: Given) {
     let sql = "select created_at_node_id, sync_enabled from sym_node where node_id = 'expected'";
     becomes(&at.near.database, sql, [["hub", "0"]]).await;
 }
+
+/// A group that nobody knows has no nodes.
+pub async fn node_group_id(given: Given) {
+    let at = given.running().await;
+    let args = ["open-registration", "nowhere", "stranger"];
+    let error = at.network.symadmin(&at.hub, &args).await.one_error(1);
+    assert!(
+        error.contains("nowhere") && error.contains("sym_node_group"),
+        "{error}"
+    );
+
+    at.write("insert into sym_node_group (node_group_id) values ('nowhere')")
+        .await;
+    at.network.symadmin(&at.hub, &args).await.ok();
+    let group = "select node_group_id from sym_node where node_id = 'stranger'";
+    becomes(&at.far.database, group, [["nowhere"]]).await;
+}
