@@ -1,6 +1,7 @@
 //! Claims of this crate that need a database.
 
 mod altered_tables;
+mod captured_events;
 mod common_triggers;
 mod postgres_triggers;
 mod shared_triggers;

@@ -2,6 +2,10 @@
 //!
 //! A value is written by its own type, whatever its column was declared as: text in quotes, numbers bare and with
 //! all their digits, blobs as `X'…'`.
+//!
+//! A limit that is SQLite's own: `alter table … drop column` of a column that a trigger names is refused. Who wants to
+//! drop a captured column names it in `excluded_column_names` first. A column that is renamed is renamed in the triggers
+//! by SQLite itself, and captured under its old name until they are rebuilt.
 
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use symstream_shared::catalog::ColumnDef;
