@@ -79,16 +79,17 @@ impl ChannelTask {
                 return;
             }
             let err = match result {
-                Ok(()) => continue,
-                // The pause was in the round, so that the other lanes went on meanwhile.
-                Err(RoundError::Hole) => continue,
+                // The pause of a hole was in the round, so that the other lanes went on meanwhile.
+                Ok(()) | Err(RoundError::Hole) => {
+                    in_trouble = false;
+                    continue;
+                }
                 Err(err) => err,
             };
             in_trouble = true;
             if started.elapsed() > Duration::from_secs(30) {
                 backoff.reset();
                 told.clear();
-                in_trouble = false;
             }
             let text = err.to_string();
             if text != told {
