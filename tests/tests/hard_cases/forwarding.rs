@@ -100,7 +100,7 @@ async fn what_the_loader_writes_is_not_captured_and_what_the_application_writes_
     // WHEN all sites write while their loaders try, and load what the site before them writes
     join_all(ring.sites.iter().map(|site| write_own_rows(site, 20))).await;
     for site in &ring.sites {
-        site.database.run(&refusal(site).1).await;
+        site.database.run(refusal(site).1).await;
     }
     join_all(ring.sites.iter().map(|site| write_own_rows(site, 20))).await;
     for (source, target) in ring.ways() {

@@ -1,7 +1,10 @@
 //! The cases of `spec/hard-cases.md` that no other scenario shows, with the real binaries, on every dialect as
 //! source and as target: three nodes in a ring.
 
+mod alterations;
 mod concurrency;
+mod failing_rules;
 mod forwarding;
 mod names;
+mod rules;
 mod statements;
