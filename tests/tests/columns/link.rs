@@ -3,7 +3,6 @@
 use super::deployment::{Guest, becomes};
 use super::given::Given;
 use super::trigger::NOTHING;
-use symstream_shared::db::DatabaseKind;
 
 /// Without a link nothing flows; from when on there is one, it does.
 pub async fn a_link_that_is_missing(mut given: Given) {
@@ -73,22 +72,24 @@ pub async fn data_event_action(mut given: Given) {
         metered.site.database.rows("select id from l_metered").await,
         NOTHING
     );
-    assert_eq!(metered.site.database.kind(), DatabaseKind::Sqlite);
 
     // Fetched each second, and without any interval at once.
+    let rows = "select id from l_metered order by id";
     at.edit("update sym_parameter set param_value = '1s' where node_group_id = 'metered'")
         .await;
-    becomes(&metered.site.database, "select id from l_metered", [["1"]]).await;
+    becomes(&metered.site.database, rows, [["1"]]).await;
     at.edit("delete from sym_parameter where node_group_id = 'metered'")
         .await;
     at.write("insert into l_metered values (2)").await;
-    becomes(
-        &metered.site.database,
-        "select id from l_metered order by id",
-        [["1"], ["2"]],
-    )
-    .await;
-    for guest in guests {
-        drop(guest);
-    }
+    becomes(&metered.site.database, rows, [["1"], ["2"]]).await;
+
+    // What still waits when the link begins to push comes with the rest, in order.
+    let interval = "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
+                    values ('ALL', 'metered', 'pull.interval', '12h')";
+    at.edit(interval).await;
+    at.write("insert into l_metered values (3)").await;
+    at.edit("update sym_node_group_link set data_event_action = 'P' where target_node_group_id = 'metered'")
+        .await;
+    at.write("insert into l_metered values (4)").await;
+    becomes(&metered.site.database, rows, [["1"], ["2"], ["3"], ["4"]]).await;
 }
