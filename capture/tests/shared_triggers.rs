@@ -338,3 +338,29 @@ async fn row_triggers_are_shared_too() {
         "select transaction_id from sym_data where transaction_id in ('2', '3') order by data_id";
     assert_eq!(source.db.rows(transactions).await, [["2"], ["3"]]);
 }
+
+#[tokio::test]
+async fn who_is_sent_to_a_table_that_is_not_there_stays_where_it_was() {
+    on_each("moved", async |source| {
+        source.db.run("create table item (id int primary key)").await;
+        source.trigger("a", "item", "").await;
+        source.trigger("b", "item", "").await;
+        source.sync().await;
+        source
+            .db
+            .run("update sym_trigger set source_table_name = 'itme' where trigger_id = 'b'")
+            .await;
+        let report = source.try_sync().await.expect("report");
+        assert_eq!(report.problems.len(), 1, "{report:?}");
+        source.db.run("insert into item values (1)").await;
+        assert_eq!(shared_by(source).await, [["a", "b"]]);
+        source.db.run("create table itme (id int primary key)").await;
+        assert_eq!(source.sync().await, ["a:C", "b:C"]);
+        source
+            .db
+            .run("delete from sym_data; insert into item values (2); insert into itme values (3)")
+            .await;
+        assert_eq!(shared_by(source).await, [["a"], ["b"]]);
+    })
+    .await;
+}

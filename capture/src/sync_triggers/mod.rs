@@ -124,7 +124,7 @@ async fn synchronise(
         dry_run,
         busy,
         histories,
-        homeless: HashSet::new(),
+        stuck: HashSet::new(),
         report: SyncReport::default(),
     };
     let mut work = of_wanted(&mut sync, wanted).await?;

@@ -38,8 +38,8 @@ pub(super) struct TableSync<'a> {
     pub dry_run: bool,
     pub busy: &'a mut BusyTables,
     pub histories: Histories,
-    /// Triggers whose table was not found. What was captured for them before goes on being captured.
-    pub homeless: HashSet<String>,
+    /// Triggers that can not be what they say now. What was captured for them before goes on being captured.
+    pub stuck: HashSet<String>,
     pub report: SyncReport,
 }
 
@@ -60,7 +60,7 @@ impl TableSync<'_> {
         if found.connection_lost || found.disposition == Disposition::Fatal {
             return Err(found);
         }
-        self.homeless.insert(trigger.trigger_id.clone());
+        self.stuck.insert(trigger.trigger_id.clone());
         self.note(trigger.trigger_id.clone(), &trigger.source_table, found.message);
         Ok(None)
     }
@@ -83,8 +83,7 @@ impl TableSync<'_> {
         sight: Option<&Sight>,
         triggers: &[&Trigger],
     ) -> Result<(), DbError> {
-        let homeless = self.homeless.clone();
-        if self.is_captured_for(place, |trigger_id| homeless.contains(trigger_id)) {
+        if self.is_captured_for(place, |trigger_id| self.stuck.contains(trigger_id)) {
             self.hold_back(place, triggers);
             return Ok(());
         }
@@ -156,6 +155,7 @@ impl TableSync<'_> {
     ) -> Option<Vec<&'t Trigger>> {
         let ids: HashSet<String> = refused.iter().map(|refusal| refusal.trigger_id.clone()).collect();
         for Refusal { trigger_id, message } in refused {
+            self.stuck.insert(trigger_id.clone());
             self.note(trigger_id, &place.table, message);
         }
         let (refused, rest): (Vec<&Trigger>, Vec<&Trigger>) = triggers
