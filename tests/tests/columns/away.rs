@@ -1,13 +1,13 @@
 //! What the columns say about backlogs: a hub and a site that were away.
 
 use super::deployment::{Deployment, becomes};
-use super::given::{Wanted, capturing};
+use super::given::Wanted;
 use symstream_shared::db::DatabaseKind;
 use symstream_tests::compare::{Part, become_equal};
 use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 use symstream_tests::firings::watch;
-use symstream_tests::network::PATIENCE;
+use symstream_tests::network::{PATIENCE, installed};
 
 /// Rows that wait in each of the channels with a `processing_order`.
 const WAITING: i64 = 5;
@@ -43,8 +43,8 @@ pub async fn backlogs(kind: DatabaseKind) {
         &[("source_node_group_id", "site"), ("target_node_group_id", "hub")],
     );
     let mut at = Deployment::start(&wanted).await;
-    capturing(&at.hub, &["a_size", "a_late", "a_early", "a_order"]).await;
-    capturing(&at.near, &["a_offline"]).await;
+    installed(&at.hub, &["a_size", "a_late", "a_early", "a_order"]).await;
+    installed(&at.near, &["a_offline"]).await;
 
     max_batch_size_and_tx_id_expression(&mut at).await;
     processing_order_and_configuration_before_data(&mut at).await;

@@ -1,8 +1,7 @@
 //! `sym_channel` and `sym_node_channel_ctl`: what flows, what waits, what is thrown away.
 
-use super::deployment::{Deployment, NEAR, becomes};
+use super::deployment::{Deployment, NEAR, NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
 use std::time::Duration;
 use symstream_tests::compare::Part;
 use symstream_tests::database::TestDatabase;

@@ -19,6 +19,8 @@ pub const NEAR: &str = "n-near";
 /// The same of the other.
 pub const FAR: &str = "n-far";
 
+/// No rows.
+pub const NOTHING: [[&str; 1]; 0] = [];
 /// The parameter `schema.version` in all engine files.
 pub const FILE_VERSION: &str = "of the file";
 

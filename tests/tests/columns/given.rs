@@ -3,7 +3,7 @@
 use super::deployment::{Deployment, SITE};
 use std::sync::Arc;
 use symstream_shared::db::DatabaseKind;
-use symstream_tests::network::{Site, installed};
+use symstream_tests::network::installed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// The value null among those of a row.
@@ -227,18 +227,10 @@ impl Given {
         let deployment = deployment.expect("waited for it");
         let turn = turns.acquire_owned().await.expect("never closed");
         let captured: Vec<&str> = captured.iter().map(String::as_str).collect();
-        capturing(&deployment.hub, &captured).await;
+        installed(&deployment.hub, &captured).await;
         Running {
             deployment,
             _turn: turn,
         }
     }
-}
-
-/// Waits until a node captures the tables.
-///
-/// # Panics
-/// When that takes too long.
-pub async fn capturing(site: &Site, tables: &[&str]) {
-    installed(site, tables).await;
 }

@@ -3,6 +3,7 @@
 use super::deployment::becomes;
 use super::given::{Given, NULL};
 
+/// A load has the rows for which the condition holds, for each node its own.
 pub async fn initial_load_select(mut given: Given) {
     let selects = [
         ("t_load_node", "t.who = '$(nodeId)'"),
@@ -44,6 +45,7 @@ pub async fn initial_load_select(mut given: Given) {
     }
 }
 
+/// The condition of a trigger's router goes before the trigger's own.
 pub async fn initial_load_select_of_a_trigger_router(mut given: Given) {
     given.table("t_load_router", "id integer primary key, who varchar(20)");
     // The trigger's own select holds where its router has none.

@@ -1,8 +1,7 @@
 //! `sym_node_group_link`: whether changes flow from one group to another, and when they are fetched.
 
-use super::deployment::{Guest, becomes};
+use super::deployment::{Guest, NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
 
 /// Without a link nothing flows; from when on there is one, it does.
 pub async fn a_link_that_is_missing(mut given: Given) {

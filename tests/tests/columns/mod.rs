@@ -23,6 +23,7 @@ mod travel;
 mod trigger;
 mod trigger_life;
 mod trigger_names;
+mod trigger_target;
 
 use claims::{claims, hold};
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
@@ -36,10 +37,10 @@ async fn triggers(kind: DatabaseKind) {
             trigger::sync_on_events,
             trigger::sync_on_conditions,
             trigger::source_schema_name,
-            trigger::target_schema_and_table_name,
-            trigger::node_select,
-            trigger::sync_column_level,
-            trigger::sync_on_incoming_batch,
+            trigger_target::target_schema_and_table_name,
+            trigger_target::node_select,
+            trigger_target::sync_column_level,
+            trigger_target::sync_on_incoming_batch,
             trigger_names::names_for_triggers,
             trigger_names::groups_of_a_trigger,
             trigger_life::tx_id_expression,

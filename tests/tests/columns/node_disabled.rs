@@ -1,8 +1,8 @@
 //! `sym_node.sync_enabled`.
 
-use super::deployment::{Guest, becomes};
+use super::deployment::{Guest, NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
+use symstream_tests::network::installed;
 
 /// A disabled node is sent nothing new; what was captured for it before waits, and so nothing of that is lost. What it
 /// captures itself goes its way.
@@ -24,7 +24,7 @@ pub async fn sync_enabled(mut given: Given) {
     let guest = at.guest("guest", "on-and-off");
     let ddl = format!("{table}; create table n_back (id integer primary key)");
     let mut guest = Guest::start(&at, guest, &ddl).await;
-    super::given::capturing(&guest.site, &["n_back"]).await;
+    installed(&guest.site, &["n_back"]).await;
     at.write("insert into n_disabled values (1)").await;
     let rows = "select id from n_disabled order by id";
     becomes(&guest.site.database, rows, [["1"]]).await;

@@ -1,8 +1,7 @@
 //! `sym_node_security` and `sym_node_identity`: who takes part.
 
-use super::deployment::{NEAR, becomes};
+use super::deployment::{NEAR, NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
 use symstream_tests::eventually::eventually;
 use symstream_tests::network::PATIENCE;
 

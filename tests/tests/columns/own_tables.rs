@@ -1,8 +1,7 @@
 //! The tables that SymStream has beyond the seed's.
 
-use super::deployment::becomes;
+use super::deployment::{NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
 use symstream_tests::eventually::eventually;
 use symstream_tests::network::PATIENCE;
 

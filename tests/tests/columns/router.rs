@@ -1,8 +1,8 @@
 //! `sym_router` and `sym_trigger_router`: rules that triggers share.
 
-use super::deployment::{becomes, next, other_schema};
+use super::deployment::{NOTHING, becomes, next, other_schema};
 use super::given::{Given, NULL};
-use super::trigger::NOTHING;
+use symstream_tests::network::installed;
 
 /// The columns of a trigger that takes its groups from its routers.
 const BY_ROUTER: [(&str, &str); 2] = [("source_node_group_id", NULL), ("target_node_group_id", NULL)];
@@ -18,6 +18,7 @@ fn routed(given: &mut Given, table: &str, router_type: &str, expression: &str) {
     given.trigger_router(table, table, &[]);
 }
 
+/// Each type of router selects nodes by its expression.
 pub async fn router_types(mut given: Given) {
     routed(&mut given, "r_default", "default", "");
     routed(
@@ -72,6 +73,7 @@ pub async fn router_types(mut given: Given) {
     becomes(&at.far.database, &rows("r_lookup"), [["1", "both"], ["2", "one"]]).await;
 }
 
+/// A rule is for each event unless its flag is 0.
 pub async fn sync_on_events_of_a_router(mut given: Given) {
     let events = ["insert", "update", "delete"];
     for event in events {
@@ -114,6 +116,7 @@ pub async fn sync_on_events_of_a_router(mut given: Given) {
     }
 }
 
+/// A router's target goes before its trigger's.
 pub async fn target_of_a_router(mut given: Given) {
     let place = other_schema(next(given.kind));
     given.at_hub("create table r_moved (id integer primary key, site varchar(20))");
@@ -141,6 +144,7 @@ pub async fn target_of_a_router(mut given: Given) {
     .await;
 }
 
+/// A trigger without groups of its own is where its routers' source groups are.
 pub async fn groups_of_a_router(mut given: Given) {
     // One trigger, two rules: one of another target group, one of another source group.
     given.table("r_groups", "id integer primary key");
@@ -154,7 +158,7 @@ pub async fn groups_of_a_router(mut given: Given) {
         given.trigger_router("r_groups", router, &[]);
     }
     let at = given.running().await;
-    super::given::capturing(&at.near, &["r_groups"]).await;
+    installed(&at.near, &["r_groups"]).await;
 
     at.write("insert into r_groups values (1)").await;
     at.near.database.run("insert into r_groups values (2)").await;
@@ -167,6 +171,7 @@ pub async fn groups_of_a_router(mut given: Given) {
     becomes(&at.near.database, nodes, [["hub"]]).await;
 }
 
+/// A row that is not enabled is as good as none.
 pub async fn enabled_of_a_trigger_router(mut given: Given) {
     given.table("r_disabled", "id integer primary key");
     given.trigger("r_disabled", &BY_ROUTER);
@@ -188,6 +193,7 @@ pub async fn enabled_of_a_trigger_router(mut given: Given) {
     becomes(&at.near.database, "select id from r_disabled", [["1"]]).await;
 }
 
+/// Only with this flag a change goes back to where it came from.
 pub async fn ping_back_enabled(mut given: Given) {
     for (table, ping_back) in [("r_ping", "1"), ("r_quiet", "0")] {
         given.table(table, "id integer primary key, a varchar(20)");
@@ -207,7 +213,7 @@ pub async fn ping_back_enabled(mut given: Given) {
         );
     }
     let at = given.running().await;
-    super::given::capturing(&at.near, &["r_ping", "r_quiet"]).await;
+    installed(&at.near, &["r_ping", "r_quiet"]).await;
 
     at.near
         .database

@@ -1,8 +1,9 @@
 //! How edits of the configuration tables travel.
 
 use super::deployment::becomes;
-use super::given::{Given, capturing};
+use super::given::Given;
 use std::time::{Duration, Instant};
+use symstream_tests::network::installed;
 
 /// On a machine that runs nothing else it takes less than two seconds; five are promised.
 const IN_FORCE: Duration = Duration::from_secs(30);
@@ -25,7 +26,7 @@ pub async fn plain_sql_is_in_force_within_seconds(mut given: Given) {
              channel_id) values ('{table}', '{table}', 'site', 'hub', 'v_channel')"
         ))
         .await;
-        capturing(&at.near, &[table]).await;
+        installed(&at.near, &[table]).await;
         took(start.elapsed());
     }
     near.run("insert into v_first values (1, 'a', 'b')").await;

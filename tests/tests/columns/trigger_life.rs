@@ -1,12 +1,12 @@
 //! `sym_trigger`: from when until when there are triggers, and what is recorded beside the rows.
 
-use super::deployment::{Deployment, becomes};
+use super::deployment::{Deployment, NOTHING, becomes};
 use super::given::Given;
-use super::trigger::NOTHING;
-use super::trigger_names::installed;
+use super::trigger_names::triggers_on;
 use symstream_tests::eventually::eventually;
-use symstream_tests::network::PATIENCE;
+use symstream_tests::network::{PATIENCE, installed};
 
+/// The expression's value is recorded as the transaction.
 pub async fn tx_id_expression(mut given: Given) {
     for table in ["t_order", "t_default"] {
         given.table(table, "id integer primary key, order_id varchar(20)");
@@ -37,6 +37,7 @@ pub async fn tx_id_expression(mut given: Given) {
     assert_ne!(default[0], "A17");
 }
 
+/// An inactive trigger is not there, and comes back when it is active again.
 pub async fn inactive_time(mut given: Given) {
     given.table("t_never", "id integer primary key");
     given.trigger("t_never", &[("inactive_time", "2020-01-01 00:00:00")]);
@@ -48,7 +49,7 @@ pub async fn inactive_time(mut given: Given) {
     at.write("insert into t_retired values (1)").await;
     at.write("update sym_trigger set inactive_time = current_timestamp where trigger_id = 't_retired'")
         .await;
-    becomes(hub, &installed(hub.kind(), "t_retired"), NOTHING).await;
+    becomes(hub, &triggers_on(hub.kind(), "t_retired"), NOTHING).await;
     let histories = "select case when inactive_time is null then 'active' else 'inactive' end, \
                      last_trigger_build_reason from sym_trigger_hist where trigger_id = 't_retired' \
                      order by trigger_hist_id";
@@ -59,7 +60,7 @@ pub async fn inactive_time(mut given: Given) {
     at.write("update sym_trigger set inactive_time = null where trigger_id in ('t_retired', 't_never')")
         .await;
     becomes(hub, histories, [["inactive", "N"], ["active", "C"]]).await;
-    super::given::capturing(&at.hub, &["t_never"]).await;
+    installed(&at.hub, &["t_never"]).await;
     at.write("insert into t_retired values (3); insert into t_never values (2)")
         .await;
     becomes(

@@ -3,9 +3,10 @@
 use super::deployment::becomes;
 use super::given::Given;
 use symstream_shared::db::DatabaseKind;
+use symstream_tests::network::installed;
 
 /// The names of all triggers on a table.
-pub fn installed(kind: DatabaseKind, table: &str) -> String {
+pub fn triggers_on(kind: DatabaseKind, table: &str) -> String {
     match kind {
         DatabaseKind::Sqlite => {
             format!(
@@ -23,6 +24,7 @@ pub fn installed(kind: DatabaseKind, table: &str) -> String {
     }
 }
 
+/// Triggers have the names that they are given.
 pub async fn names_for_triggers(mut given: Given) {
     given.table("t_named", "id integer primary key");
     given.trigger(
@@ -39,7 +41,7 @@ pub async fn names_for_triggers(mut given: Given) {
 
     becomes(
         hub,
-        &installed(hub.kind(), "t_named"),
+        &triggers_on(hub.kind(), "t_named"),
         [["added"], ["changed"], ["removed"]],
     )
     .await;
@@ -51,6 +53,7 @@ pub async fn names_for_triggers(mut given: Given) {
     becomes(&at.near.database, "select id from t_named", [["1"]]).await;
 }
 
+/// A trigger is at the nodes of its source group, and its changes are for those of its target group.
 pub async fn groups_of_a_trigger(mut given: Given) {
     given.table("t_depot", "id integer primary key");
     given.trigger("t_depot", &[("target_node_group_id", "depot")]);
@@ -62,7 +65,7 @@ pub async fn groups_of_a_trigger(mut given: Given) {
     given.table("t_island", "id integer primary key");
     given.trigger("t_island", &[("target_node_group_id", "island")]);
     let at = given.running().await;
-    super::given::capturing(&at.near, &["t_of_site"]).await;
+    installed(&at.near, &["t_of_site"]).await;
 
     at.write(
         "insert into t_depot values (1); insert into t_island values (1); insert into t_of_site values (1)",
@@ -84,7 +87,7 @@ pub async fn groups_of_a_trigger(mut given: Given) {
     let captured = "select count(*) from sym_data where table_name = 't_of_site'";
     assert_eq!(hub.rows(captured).await, [["0"]]);
     for (database, table) in [(hub, "t_of_site"), (&at.near.database, "t_depot")] {
-        let found = database.rows(&installed(database.kind(), table)).await;
+        let found = database.rows(&triggers_on(database.kind(), table)).await;
         assert!(found.is_empty(), "{table} in {}: {found:?}", database.kind());
     }
 }
