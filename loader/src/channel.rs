@@ -56,15 +56,16 @@ impl ChannelTask {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(3));
         let mut told = String::new();
         let mut memory = Memory::default();
-        let mut paused = None;
+        let mut told_pause = None;
         let mut in_trouble = false;
         loop {
             let orders = self.orders();
-            if orders.pause != paused {
+            // Waiting for the configuration is short, and not what an operator asked for.
+            if orders.pause != told_pause && orders.pause != Some(Pause::Configuration) {
                 self.tell(orders.pause);
-                paused = orders.pause;
+                told_pause = orders.pause;
             }
-            if paused.is_some() {
+            if orders.pause.is_some() {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = self.change_of(&orders) => continue,

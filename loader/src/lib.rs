@@ -13,6 +13,7 @@ mod batch;
 mod channel;
 mod dialect;
 mod error;
+mod freshness;
 mod hole;
 mod intake;
 mod lane;

@@ -14,6 +14,8 @@ use symstream_shared::schema::Tables;
 /// What the node's tables say now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
+    /// Whether the tables say what the registration server says now ([`crate::freshness`]).
+    pub settled: bool,
     /// `sym_node.sync_enabled` of the node itself; true while it has no such row.
     pub node_enabled: bool,
     /// The configured channels, those that something is left of, and `reload`.
@@ -39,6 +41,8 @@ pub(crate) struct ChannelPolicy {
 /// Why a channel's batches are not taken. They wait in JetStream and in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pause {
+    /// What the registration server says now has not come yet.
+    Configuration,
     /// The node is disabled.
     Node,
     /// The channel is disabled.
@@ -51,6 +55,7 @@ impl Pause {
     /// For the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Configuration => "the newest configuration is not here yet",
             Self::Node => "sync_enabled of the node is 0",
             Self::Channel => "enabled of the channel is 0",
             Self::Suspended => "suspend_enabled is 1 for the channel at this node",
@@ -101,7 +106,7 @@ impl<'a> Look<'a> {
     ///
     /// # Errors
     /// [`DbError`] as the database says.
-    pub(crate) async fn read(&mut self) -> Result<Policy, DbError> {
+    pub(crate) async fn read(&mut self, settled: bool) -> Result<Policy, DbError> {
         let mut conn = self.database.conn().await?;
         match Parameters::read(&mut conn, self.tables, self.engine).await {
             Ok(parameters) => {
@@ -117,6 +122,7 @@ impl<'a> Look<'a> {
             Err(err) => return Err(err),
         }
         Ok(Policy {
+            settled,
             node_enabled: node_enabled(&mut conn, self.tables, self.node).await?,
             channels: channels(&mut conn, self.tables, self.node).await?,
             links: links(&mut conn, self.tables, self.node).await?,
@@ -129,6 +135,7 @@ impl Policy {
     /// Before the first look: no channel is known, so nothing is taken.
     pub(crate) fn unknown(engine: &Engine) -> Self {
         Self {
+            settled: false,
             node_enabled: false,
             channels: BTreeMap::new(),
             links: BTreeSet::new(),
@@ -145,7 +152,9 @@ impl Policy {
     /// Why the channel's batches are not taken now; `None` when they are.
     pub(crate) fn pause(&self, channel: &ChannelId) -> Option<Pause> {
         let of = self.channel(channel);
-        if !self.node_enabled {
+        if !self.settled {
+            Some(Pause::Configuration)
+        } else if !self.node_enabled {
             Some(Pause::Node)
         } else if !of.enabled {
             Some(Pause::Channel)

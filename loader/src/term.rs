@@ -2,6 +2,7 @@
 
 use crate::channel::{ChannelTask, Context};
 use crate::dialect;
+use crate::freshness::Freshness;
 use crate::policy::{Look, Policy};
 use crate::purge;
 use crate::status;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the node's own tables are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same while batches wait for that.
+const SOON: Duration = Duration::from_millis(100);
 /// Every how many looks the lock is asked for; it has to be every few seconds ([`NodeLock::is_alive`]).
 const LOOKS_PER_LOCK: u32 = 4;
 /// How long batches in hand may take when the loader stops; then they are rolled back.
@@ -110,17 +113,20 @@ impl Term<'_> {
         tasks: &mut JoinSet<()>,
     ) -> Ended {
         let mut purging = None;
+        let mut freshness = Freshness::new(&self.bus, self.engine, self.database, self.tables);
         let mut look = Look::new(self.database, self.tables, self.engine, &self.node);
         let mut known = HashSet::new();
         let mut looks: u32 = 0;
         loop {
-            match look.read().await {
+            let settled = freshness.is_settled().await;
+            match look.read(settled).await {
                 Ok(now) => {
                     let appeared = now.channels.keys().filter(|channel| !known.contains(*channel));
                     let appeared: Vec<ChannelId> = appeared.cloned().collect();
                     // All of them before the first one begins: it may have to wait for another.
-                    for channel in &appeared {
-                        if let (None, Some(order)) = (now.pause(channel), now.channel(channel).order) {
+                    for (channel, of) in &now.channels {
+                        let begins = now.pause(channel).is_none() && policy.borrow().pause(channel).is_some();
+                        if let (true, Some(order)) = (begins, of.order) {
                             context.turns.announce(channel, order);
                         }
                     }
@@ -154,7 +160,8 @@ impl Term<'_> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ended::Stopped,
-                () = tokio::time::sleep(LOOK) => {}
+                () = freshness.connected() => policy.send_modify(|held| held.settled = false),
+                () = tokio::time::sleep(if settled { LOOK } else { SOON }) => {}
             }
         }
     }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use symstream_loader::BatchKey;
 use symstream_nats::LaneConsumer;
 use symstream_shared::db::DatabaseKind;
-use symstream_shared::id::ChannelId;
+use symstream_shared::engine::ServerUrl;
+use symstream_shared::id::{ChannelId, EngineName};
 use symstream_shared::model::LinkAction;
+use symstream_shared::wire::Configuration;
 use symstream_tests::eventually::eventually;
 
 /// Within this time a change of the tables takes effect, on a machine with other work too.
@@ -354,5 +356,44 @@ async fn no_more_messages_are_in_hand_than_max_batch_to_send() {
     // and all of it arrives
     lock.rollback().await.expect("unlocked");
     fixture.has(&["1", "3", "11", "12", "13", "14", "15"]).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_taken_by_a_configuration_that_is_not_the_newest() {
+    // GIVEN a node that was away while it was disabled
+    let mut fixture = Fixture::of(DatabaseKind::Sqlite, &["default"]).await;
+    fixture.register().await;
+    let server = EngineName::new("cloud").expect("name");
+    fixture.engine.registration_url = Some(ServerUrl {
+        nats: fixture.engine.nats.urls[0].clone(),
+        engine: server.clone(),
+    });
+    let newest = Configuration {
+        version: 5,
+        tables: Vec::new(),
+    };
+    let published = fixture.bus.publish_configuration(&server, &newest).await;
+    published.expect("published");
+    fixture.publish_each(LinkAction::Push, &[(1, 0)]).await;
+
+    // WHEN it runs THEN its batches wait for what its capture agent brings
+    let agent = Running::start(&fixture.engine);
+    tokio::time::sleep(EFFECT).await;
+    assert!(fixture.applied().await.is_empty());
+    fixture
+        .db
+        .transaction(
+            "update sym_node set sync_enabled = 0 where node_id = 'shop'; \
+             insert into sym_state (state_key, state_value) values ('config_version', '5')",
+        )
+        .await;
+    tokio::time::sleep(EFFECT).await;
+    assert!(fixture.applied().await.is_empty());
+    fixture
+        .db
+        .run("update sym_node set sync_enabled = 1 where node_id = 'shop'")
+        .await;
+    fixture.has(&["1"]).await;
     agent.stop().await;
 }
