@@ -5,6 +5,8 @@ mod alterations;
 mod concurrency;
 mod failing_rules;
 mod forwarding;
+mod keeping;
 mod names;
 mod rules;
 mod statements;
+mod statements_at_nodes;

@@ -4,3 +4,4 @@ mod batches;
 mod claims;
 mod failures;
 mod histories;
+mod requests;
