@@ -73,10 +73,10 @@ impl<'a> Freshness<'a> {
         if self.engine.is_registration_server() {
             return true;
         }
-        if let State::Unknown { since } = self.state {
-            if let Some(newest) = self.newest().await {
-                self.state = State::Behind { since, newest };
-            }
+        if let State::Unknown { since } = self.state
+            && let Some(newest) = self.newest().await
+        {
+            self.state = State::Behind { since, newest };
         }
         let (State::Unknown { since } | State::Behind { since, .. }) = self.state else {
             return true;
