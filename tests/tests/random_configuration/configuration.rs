@@ -93,6 +93,7 @@ impl Plan {
                 "excluded_column_names",
                 opt((!trigger.excluded.is_empty()).then(|| trigger.excluded.join(", "))),
             ),
+            ("initial_load_order", trigger.load_order.to_string()),
             (
                 "initial_load_select",
                 opt(trigger.load_select.map(LoadSelect::sql)),

@@ -5,7 +5,7 @@ use super::plan::{
     TriggerRouter,
 };
 use super::selection::Selection;
-use super::table::{EXCLUDABLE, Key, LINKS, Table};
+use super::table::{EXCLUDABLE, FAMILIES, FIRST_ROWS, Key, LINKS, Table};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -28,6 +28,19 @@ enum Shape {
     Forward,
     /// Every node has a group of its own and sends to the next, what it gets as well as what it writes.
     Ring,
+    /// Every node has a group of its own; neighbours send to each other, what they get as well as what they write.
+    Chain,
+}
+
+impl Shape {
+    fn passes_on(self) -> bool {
+        matches!(self, Self::Forward | Self::Ring | Self::Chain)
+    }
+
+    /// Whether every node has a group of its own.
+    fn is_line(self) -> bool {
+        matches!(self, Self::Ring | Self::Chain)
+    }
 }
 
 /// How much of a table's changes its rules let through.
@@ -44,7 +57,7 @@ enum Mode {
 struct Generator<'a> {
     rng: &'a mut StdRng,
     shape: Shape,
-    rebirth: bool,
+    habits: Habits,
     plan: Plan,
 }
 
@@ -57,23 +70,33 @@ pub fn plan(rng: &mut StdRng) -> Plan {
         Shape::Forward,
         Shape::Forward,
         Shape::Ring,
+        Shape::Chain,
     ]
     .choose(rng)
     .expect("shapes");
+    let handover = shape != Shape::Down && rng.random_bool(0.25);
+    let rebirth = !handover && rng.random_bool(0.55);
+    let alone = matches!(shape, Shape::Down | Shape::Both);
+    let misses = alone && !handover && !rebirth && rng.random_bool(0.5);
     let habits = Habits {
         preload: rng.random_bool(0.5),
-        handover: false,
-        rebirth: rng.random_bool(0.6),
+        handover,
+        rebirth,
+        reload: (!rebirth || shape != Shape::Both) && rng.random_bool(0.5),
+        reload_at_once: shape == Shape::Down,
+        misses,
         phases: rng.random_range(2..=3),
     };
+    // A node that missed a row can not hold those that refer to it, nor one that was handed others' rows.
+    let parents = !handover && !misses && rng.random_bool(0.5);
     let mut generator = Generator {
-        rebirth: habits.rebirth,
+        habits,
         shape,
         plan: Plan {
             nodes: nodes(rng, shape),
             group_links: Vec::new(),
             channels: Vec::new(),
-            tables: tables(rng),
+            tables: tables(rng, parents),
             triggers: Vec::new(),
             routers: Vec::new(),
             trigger_routers: Vec::new(),
@@ -82,26 +105,21 @@ pub fn plan(rng: &mut StdRng) -> Plan {
         rng,
     };
     generator.links_and_channels();
-    let mut whole = true;
-    for table in 1..generator.plan.tables.len() {
-        whole &= generator.table(table) == Mode::Whole;
+    for table in FIRST_ROWS..generator.plan.tables.len() {
+        generator.table(table);
     }
-    generator.links_table();
-    let mut plan = generator.plan;
-    // Where rules let some events pass only, what a node has does not follow from what another one wrote before.
-    let plain = |trigger: &Trigger| trigger.excluded.is_empty() && !trigger.column_level;
-    let exact = whole && plan.triggers.iter().all(plain);
-    plan.habits.handover = exact && shape != Shape::Down && rng.random_bool(0.7);
-    plan.habits.rebirth &= !plan.habits.handover;
-    plan
+    for table in 0..FIRST_ROWS {
+        generator.common_table(table, parents);
+    }
+    generator.plan
 }
 
 fn nodes(rng: &mut StdRng, shape: Shape) -> Vec<Node> {
-    let count = rng.random_range(if shape == Shape::Ring { 3..=4 } else { 2..=4 });
+    let count = rng.random_range(if shape.is_line() { 3..=4 } else { 2..=4 });
     let mut kinds: Vec<DatabaseKind> = vec![Postgres, Mysql, Sqlite];
     kinds.shuffle(rng);
     let group = |number: usize, rng: &mut StdRng| match (shape, number) {
-        (Shape::Ring, _) => format!("ring-{number}"),
+        (Shape::Ring | Shape::Chain, _) => format!("line-{number}"),
         (_, 0) => "hub".to_owned(),
         _ => (*["east", "west"].choose(rng).expect("groups")).to_owned(),
     };
@@ -118,21 +136,27 @@ fn nodes(rng: &mut StdRng, shape: Shape) -> Vec<Node> {
         .collect()
 }
 
-fn tables(rng: &mut StdRng) -> Vec<Table> {
+fn tables(rng: &mut StdRng, parents: bool) -> Vec<Table> {
     let mut names = TABLE_NAMES;
     names.shuffle(rng);
     let count = rng.random_range(1..=3);
-    let links = Table {
-        name: LINKS.to_owned(),
-        key: Key::Link,
-        journal: "journal_0".to_owned(),
-    };
-    let rows = names.iter().take(count).zip(1..).map(|(name, number)| Table {
-        name: (*name).to_owned(),
-        key: *KEYS.choose(rng).expect("keys"),
-        journal: format!("journal_{number}"),
-    });
-    std::iter::once(links).chain(rows).collect()
+    let mut tables = vec![(LINKS, Key::Link, false), (FAMILIES, Key::Family, false)];
+    for name in names.iter().take(count) {
+        tables.push((
+            name,
+            *KEYS.choose(rng).expect("keys"),
+            parents && rng.random_bool(0.6),
+        ));
+    }
+    (0..)
+        .zip(tables)
+        .map(|(number, (name, key, has_parent))| Table {
+            name: name.to_owned(),
+            key,
+            journal: format!("journal_{number}"),
+            has_parent,
+        })
+        .collect()
 }
 
 impl Generator<'_> {
@@ -152,6 +176,11 @@ impl Generator<'_> {
         if self.shape == Shape::Ring {
             for (number, group) in groups.iter().enumerate() {
                 pairs.push((group.clone(), groups[(number + 1) % groups.len()].clone()));
+            }
+        } else if self.shape == Shape::Chain {
+            for two in groups.windows(2) {
+                pairs.push((two[0].clone(), two[1].clone()));
+                pairs.push((two[1].clone(), two[0].clone()));
             }
         } else {
             for leaf in &groups[1..] {
@@ -194,9 +223,12 @@ impl Generator<'_> {
     }
 
     /// The rules of one table, and of its copy at the targets.
-    fn table(&mut self, table: usize) -> Mode {
+    fn table(&mut self, table: usize) {
         let mode = match self.shape {
-            Shape::Ring => Mode::Whole,
+            // A row that stays at a target keeps its family there.
+            _ if self.habits.rebirth && self.plan.tables[table].has_parent => Mode::Whole,
+            _ if self.habits.handover => Mode::Whole,
+            Shape::Ring | Shape::Chain => Mode::Whole,
             Shape::Forward => self.one_of(&[Mode::Whole, Mode::PartialDown]),
             Shape::Down | Shape::Both => self.one_of(&[Mode::Whole, Mode::Partial, Mode::Partial]),
         };
@@ -216,13 +248,19 @@ impl Generator<'_> {
         if self.chance(0.4) {
             self.copies(table, &channel, &excluded);
         }
-        self.keep_links_in_order(first);
-        mode
+        self.keep_in_order(first);
     }
 
     /// Rules that fill a copy of the table: a trigger of its own, or another router of the same one.
     fn copies(&mut self, table: usize, channel: &str, excluded: &[&'static str]) {
-        let (same_channel, same_columns) = (self.chance(0.6), self.chance(0.6));
+        let copy = self.plan.tables[table].copy();
+        // What fills one table comes by one channel, with the same columns.
+        let is_filled = self
+            .plan
+            .routers
+            .iter()
+            .any(|router| router.target_table.as_ref() == Some(&copy));
+        let (same_channel, same_columns) = (is_filled || self.chance(0.6), is_filled || self.chance(0.6));
         let channel = if same_channel {
             channel.to_owned()
         } else {
@@ -233,19 +271,13 @@ impl Generator<'_> {
         } else {
             self.excluded()
         };
-        let copy = self.plan.tables[table].copy();
+        // What the copy's rules let through nobody passes on. An insert may be an update where a row is known already.
+        let exact = self.habits.handover || (self.shape.is_line() && self.habits.reload);
+        let mode = if exact { Mode::Whole } else { Mode::Partial };
         for (source, target) in self.pairs() {
             if self.chance(0.7) {
-                // What the copy's rules let through nobody passes on.
                 let pair = (source.as_str(), target.as_str());
-                self.own_trigger(
-                    table,
-                    pair,
-                    Mode::Partial,
-                    &channel,
-                    &excluded,
-                    Some(copy.clone()),
-                );
+                self.own_trigger(table, pair, mode, &channel, &excluded, Some(copy.clone()));
             }
         }
     }
@@ -256,7 +288,7 @@ impl Generator<'_> {
     }
 
     fn excluded(&mut self) -> Vec<&'static str> {
-        if self.chance(0.7) {
+        if self.habits.handover || self.chance(0.7) {
             return Vec::new();
         }
         let count = self.rng.random_range(1..=EXCLUDABLE.len());
@@ -273,7 +305,7 @@ impl Generator<'_> {
     }
 
     fn is_forwarding(&self, source: &str) -> bool {
-        self.shape == Shape::Ring || (self.shape == Shape::Forward && source == "hub")
+        self.shape.is_line() || (self.shape == Shape::Forward && source == "hub")
     }
 
     fn own_trigger(
@@ -298,7 +330,7 @@ impl Generator<'_> {
     fn shared_trigger(&mut self, table: usize, mode: Mode, channel: &str, excluded: &[&'static str]) {
         // Its own flags hold for all its routers.
         let mut trigger = self.trigger(table, mode != Mode::Partial, channel, excluded);
-        trigger.incoming = matches!(self.shape, Shape::Forward | Shape::Ring);
+        trigger.incoming = self.shape.passes_on();
         trigger.column_level &= mode == Mode::Whole;
         let id = trigger.id.clone();
         self.plan.triggers.push(trigger);
@@ -342,7 +374,12 @@ impl Generator<'_> {
             excluded: excluded.to_vec(),
             target_table: None,
             incoming: false,
-            column_level: whole && self.chance(0.2),
+            column_level: whole && !self.habits.handover && self.chance(0.2),
+            load_order: if table < FIRST_ROWS {
+                1
+            } else {
+                self.rng.random_range(1..=3)
+            },
             load_select: if partial { self.load_select() } else { None },
             own: None,
             active: !self.chance(0.05),
@@ -354,14 +391,14 @@ impl Generator<'_> {
             insert: !self.chance(0.2),
             update: !self.chance(0.25),
             // Links that die with their rows need each delete to pass.
-            delete: self.rebirth || !self.chance(0.25),
+            delete: self.habits.rebirth || !self.chance(0.25),
         }
     }
 
     fn conditions(&mut self) -> Conditions {
         let above = Condition::AmountAbove(self.rng.random_range(20..80));
         let region = Condition::Region(self.rng.random_range(0..REGIONS));
-        let delete = if self.rebirth {
+        let delete = if self.habits.rebirth {
             None
         } else {
             self.one_of(&[None, None, Some(above), Some(region)])
@@ -385,7 +422,7 @@ impl Generator<'_> {
     fn selection(&mut self, whole: bool, to_hub: bool) -> Selection {
         let region = self.rng.random_range(0..REGIONS);
         // Most goes to the hub, so that it has something to pass on.
-        if (to_hub || self.shape == Shape::Ring) && self.chance(0.6) {
+        if (to_hub || self.shape.is_line()) && self.chance(0.6) {
             return Selection::All;
         }
         let mut some = vec![
@@ -401,7 +438,7 @@ impl Generator<'_> {
             Selection::SelectOwner,
             Selection::SelectOthers(region),
         ];
-        if !self.rebirth {
+        if !self.habits.rebirth {
             some.push(Selection::SelectLinked);
         }
         if !whole {
@@ -412,7 +449,7 @@ impl Generator<'_> {
 
     fn node_select(&mut self, to_hub: bool) -> Selection {
         let region = self.rng.random_range(0..REGIONS);
-        if to_hub && self.chance(0.6) {
+        if (to_hub || self.shape.is_line()) && self.chance(0.6) {
             return Selection::All;
         }
         let mut some = vec![
@@ -420,14 +457,14 @@ impl Generator<'_> {
             Selection::SelectOwner,
             Selection::SelectOthers(region),
         ];
-        if !self.rebirth {
+        if !self.habits.rebirth {
             some.extend([Selection::SelectLinked, Selection::SelectLinked]);
         }
         self.one_of(&some)
     }
 
-    /// Links and the rows that need them travel on one channel.
-    fn keep_links_in_order(&mut self, first: usize) {
+    /// Links, families, and the rows that need them travel on one channel.
+    fn keep_in_order(&mut self, first: usize) {
         let plan = &mut self.plan;
         let ids: Vec<String> = plan.triggers[first..]
             .iter()
@@ -447,7 +484,10 @@ impl Generator<'_> {
                 .as_ref()
                 .is_some_and(|(_, _, selection)| selection.is_by_links())
         });
-        if asks_router || asks_itself {
+        let refers = plan.triggers[first..]
+            .iter()
+            .any(|trigger| plan.tables[trigger.table].has_parent);
+        if asks_router || asks_itself || refers {
             let channel = plan.channels[0].id.clone();
             for trigger in &mut plan.triggers[first..] {
                 trigger.channel.clone_from(&channel);
@@ -455,13 +495,14 @@ impl Generator<'_> {
         }
     }
 
-    /// Links go to every node that may have to look up for others.
-    fn links_table(&mut self) {
+    /// Links go to every node that may have to look up for others; families go wherever rows refer to them.
+    fn common_table(&mut self, table: usize, parents: bool) {
         let channel = self.plan.channels[0].id.clone();
         for (source, target) in self.pairs() {
             // A delete is looked up by the links as they were, where they are captured.
-            let passes_on = matches!(self.shape, Shape::Forward | Shape::Ring);
-            if !passes_on && !self.rebirth && self.chance(0.5) {
+            let passes_on = self.shape.passes_on();
+            let is_needed = passes_on || self.habits.rebirth || (parents && table > 0);
+            if !is_needed && self.chance(0.5) {
                 continue;
             }
             let trigger = Trigger {
@@ -469,7 +510,7 @@ impl Generator<'_> {
                 own: Some((source, target, Selection::All)),
                 active: true,
                 column_level: false,
-                ..self.trigger(0, true, &channel, &[])
+                ..self.trigger(table, true, &channel, &[])
             };
             self.plan.triggers.push(trigger);
         }

@@ -4,8 +4,9 @@
 //! the steps of the history are in that order for each row.
 
 use super::generate::REGIONS;
-use super::plan::Plan;
-use super::selection::EVERYBODY;
+use super::plan::{Conditions, Events, Plan};
+use super::selection::{EVERYBODY, Selection};
+use super::table::FIRST_ROWS;
 use super::write::{Attributes, Bond, Row, What, Which, Write};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -26,6 +27,66 @@ pub struct History {
 pub struct Phase {
     /// One after the other on each connection; the connections at the same time.
     pub connections: Vec<Connection>,
+    /// What else happens meanwhile.
+    pub disturbances: Vec<Disturbance>,
+    /// What is reloaded when everything is quiet again.
+    pub reloads: Vec<Reload>,
+    /// The first and the last step of the writes.
+    pub steps: (i64, i64),
+}
+
+/// What happens beside the writes of a phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disturbance {
+    /// The node takes nothing of the channel until the writes are over.
+    Suspend {
+        /// The node's index.
+        node: usize,
+        /// The channel.
+        channel: String,
+    },
+    /// No node sends anything on the channel until the writes are over.
+    Close {
+        /// The channel.
+        channel: String,
+    },
+    /// The node gets none of what is written on the channel.
+    Ignore {
+        /// The node's index.
+        node: usize,
+        /// The channel.
+        channel: String,
+    },
+    /// The node gets nothing of what is written.
+    Disable {
+        /// The node's index.
+        node: usize,
+    },
+    /// The node's services end and start again.
+    Restart {
+        /// The node's index.
+        node: usize,
+    },
+    /// The node's services are killed and start again.
+    Kill {
+        /// The node's index.
+        node: usize,
+    },
+    /// A table is reloaded while it is written.
+    Reload(Reload),
+}
+
+/// A table is reloaded at a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// The step.
+    pub step: i64,
+    /// From there; the node's index.
+    pub from: usize,
+    /// To there.
+    pub to: usize,
+    /// The table's index.
+    pub table: usize,
 }
 
 /// One writer at one node.
@@ -74,8 +135,8 @@ const TEXTS: [&str; 10] = [
     "null",
 ];
 const FAMILIES_EACH: usize = 3;
-/// Numbers that a shift of keys moves rows away from.
-const SHIFT: i64 = 10_000;
+/// Keys are made of numbers below a million: each shift doubles them at most.
+const SHIFT_MAX: i64 = 400_000;
 
 #[derive(Debug, Clone)]
 struct Family {
@@ -168,6 +229,7 @@ impl Writer<'_> {
                 }
             }
         }
+        let first = self.step + 1;
         let connections = (0..self.plan.nodes.len())
             .map(|node| Connection {
                 node,
@@ -176,7 +238,84 @@ impl Writer<'_> {
                     .collect(),
             })
             .collect();
-        Phase { connections }
+        let steps = (first, self.step);
+        let count = self.one_of(&[0, 0, 1, 1, 2]);
+        let disturbances = (0..count).filter_map(|_| self.disturbance()).collect();
+        let reloads = if self.plan.habits.reload && self.chance(0.6) {
+            self.reload().into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        Phase {
+            connections,
+            disturbances,
+            reloads,
+            steps,
+        }
+    }
+
+    fn one_of<T: Copy>(&mut self, some: &[T]) -> T {
+        *some.choose(self.rng).expect("something to choose from")
+    }
+
+    fn disturbance(&mut self) -> Option<Disturbance> {
+        let node = self.rng.random_range(0..self.plan.nodes.len());
+        let channel = self.plan.channels.choose(self.rng).expect("channels").id.clone();
+        let can_miss = self.plan.habits.misses;
+        match self.rng.random_range(0..if can_miss { 9 } else { 6 }) {
+            0 | 1 => Some(Disturbance::Suspend { node, channel }),
+            2 => Some(Disturbance::Close { channel }),
+            3 => Some(Disturbance::Restart { node }),
+            4 => Some(Disturbance::Kill { node }),
+            5 if self.plan.habits.reload_at_once => {
+                let reload = self.reload()?;
+                (self.is_whole(reload.table) && !self.plan.tables[reload.table].has_parent)
+                    .then_some(Disturbance::Reload(reload))
+            }
+            5 | 6 => Some(Disturbance::Suspend { node, channel }),
+            7 => Some(Disturbance::Ignore { node, channel }),
+            // The registration server is always on.
+            _ => (node > 0).then_some(Disturbance::Disable { node }),
+        }
+    }
+
+    /// Whether all changes of the table's rows reach the nodes that the rows are for.
+    fn is_whole(&self, table: usize) -> bool {
+        let flows = self.plan.flows();
+        let mut flows = flows.iter().filter(|flow| flow.trigger.table == table);
+        flows.all(|flow| {
+            flow.events == Events::ALL
+                && flow.trigger.conditions == Conditions::default()
+                && *flow.selection != Selection::FormerOwner
+        })
+    }
+
+    fn reload(&mut self) -> Option<Reload> {
+        let plan = self.plan;
+        let to_hub = plan.nodes[0].group == "hub";
+        let mut some = Vec::new();
+        for (from, source) in plan.nodes.iter().enumerate() {
+            for (to, target) in plan.nodes.iter().enumerate() {
+                for flow in plan.flows() {
+                    let between = flow.source == source.group && flow.target == target.group;
+                    // What a leaf sends to a hub may go on from there as updates or as inserts.
+                    let known = !to_hub || from == 0;
+                    let table = flow.trigger.table;
+                    let mut triggers = plan.triggers.iter().filter(|trigger| trigger.table == table);
+                    if between && known && triggers.all(|trigger| trigger.excluded.is_empty()) {
+                        some.push((from, to, table));
+                    }
+                }
+            }
+        }
+        let (from, to, table) = some.choose(self.rng).copied()?;
+        self.step += 1;
+        Some(Reload {
+            step: self.step,
+            from,
+            to,
+            table,
+        })
     }
 
     fn transaction(&mut self, node: usize) -> Transaction {
@@ -223,7 +362,7 @@ impl Writer<'_> {
         let Some(&family) = own.choose(self.rng) else {
             return Vec::new();
         };
-        let table = self.rng.random_range(1..self.plan.tables.len());
+        let table = self.rng.random_range(FIRST_ROWS..self.plan.tables.len());
         let mut all = self.links(family);
         let has_rows = !self.rows(family, table).is_empty();
         let dice = self.rng.random_range(0..100);
@@ -260,7 +399,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A bond is linked before it has rows.
+    /// A bond has a family and links before it has rows.
     fn links(&mut self, family: usize) -> Vec<Write> {
         if std::mem::replace(&mut self.families[family].is_linked, true) {
             return Vec::new();
@@ -274,10 +413,13 @@ impl Writer<'_> {
         }
         nodes.sort();
         nodes.dedup();
-        nodes
-            .into_iter()
-            .map(|node| self.at(0, What::Link { bond, node }))
-            .collect()
+        let mut writes = vec![self.at(1, What::Found { bond })];
+        writes.extend(
+            nodes
+                .into_iter()
+                .map(|node| self.at(0, What::Link { bond, node })),
+        );
+        writes
     }
 
     fn text(&mut self) -> Option<String> {
@@ -351,19 +493,20 @@ impl Writer<'_> {
     }
 
     fn shift(&mut self, family: usize, table: usize) -> Vec<Write> {
-        if self.plan.tables[table].key.shift(SHIFT).is_none() {
+        // Behind all numbers that any row has had, so that no key comes twice.
+        let by = self.families[family].next;
+        let can_shift = self.plan.tables[table].key.shift(by).is_some() && by < SHIFT_MAX;
+        // Where another node wrote before, this one may have a row under its old key beside the one under its new key.
+        if self.plan.habits.handover || !can_shift {
             return self.update(family, table);
         }
         for number in self.rows(family, table) {
-            *number += SHIFT;
+            *number += by;
         }
-        // No key comes twice by a shift: later rows begin behind the highest that it made, deleted ones stay away.
-        self.families[family].gone.remove(&table);
-        let highest = self.rows(family, table).iter().copied().max().unwrap_or(0);
         let state = &mut self.families[family];
-        state.next = state.next.max(highest + 1);
+        state.next += by;
         let bond = state.attributes.bond;
-        vec![self.at(table, What::Shift { bond, by: SHIFT })]
+        vec![self.at(table, What::Shift { bond, by })]
     }
 
     fn delete(&mut self, family: usize, table: usize) -> Vec<Write> {
@@ -400,7 +543,7 @@ impl Writer<'_> {
     fn rebirth(&mut self, family: usize) -> Vec<Write> {
         let bond = self.families[family].attributes.bond;
         let mut writes: Vec<Write> = Vec::new();
-        for table in 1..self.plan.tables.len() {
+        for table in FIRST_ROWS..self.plan.tables.len() {
             let numbers = std::mem::take(self.rows(family, table));
             self.families[family]
                 .gone
@@ -415,6 +558,7 @@ impl Writer<'_> {
                 },
             ));
         }
+        writes.push(self.at(1, What::Dissolve { bond }));
         let unlink = self.at(0, What::Unlink { bond });
         if self.chance(0.5) {
             writes.push(unlink);

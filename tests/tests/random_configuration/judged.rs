@@ -6,7 +6,7 @@ use super::plan::{
 };
 use super::run::{judge, script};
 use super::selection::{EVERYBODY, Selection};
-use super::table::{Key, LINKS, Table};
+use super::table::{FAMILIES, FIRST_ROWS, Key, LINKS, Table};
 use super::write::{Attributes, Bond, Row, What, Which, Write};
 use symstream_shared::db::DatabaseKind::Sqlite;
 use symstream_tests::database::TestDatabase;
@@ -25,7 +25,7 @@ fn node(id: &str, group: &str) -> Node {
 fn trigger(source: &str, target: &str, selection: Selection) -> Trigger {
     Trigger {
         id: format!("{source}_{target}"),
-        table: 1,
+        table: FIRST_ROWS,
         channel: "main".to_owned(),
         events: Events::ALL,
         conditions: Conditions::default(),
@@ -33,6 +33,7 @@ fn trigger(source: &str, target: &str, selection: Selection) -> Trigger {
         target_table: None,
         incoming: false,
         column_level: false,
+        load_order: 1,
         load_select: None,
         own: Some((source.to_owned(), target.to_owned(), selection)),
         active: true,
@@ -50,6 +51,7 @@ fn plan(first: Trigger, second: Option<Trigger>) -> Plan {
         name: name.to_owned(),
         key,
         journal: format!("journal_{number}"),
+        has_parent: false,
     };
     Plan {
         nodes: vec![node("000", "a"), node("001", "b"), node("002", "c")],
@@ -60,7 +62,11 @@ fn plan(first: Trigger, second: Option<Trigger>) -> Plan {
             batch_rows: 1,
             batches: 1,
         }],
-        tables: vec![table(LINKS, Key::Link, 0), table("stock", Key::Number, 1)],
+        tables: vec![
+            table(LINKS, Key::Link, 0),
+            table(FAMILIES, Key::Family, 1),
+            table("stock", Key::Number, 2),
+        ],
         triggers: std::iter::once(first).chain(second).collect(),
         routers: Vec::new(),
         trigger_routers: Vec::new(),
@@ -68,6 +74,9 @@ fn plan(first: Trigger, second: Option<Trigger>) -> Plan {
             preload: false,
             handover: false,
             rebirth: false,
+            reload: false,
+            reload_at_once: false,
+            misses: false,
             phases: 1,
         },
     }
@@ -120,7 +129,11 @@ async fn write(plan: &Plan, source: &TestDatabase) {
         change(2, Some(20), "raised"),
         delete,
     ];
-    let writes = (1..).zip(all).map(|(step, what)| Write { step, table: 1, what });
+    let writes = (1..).zip(all).map(|(step, what)| Write {
+        step,
+        table: FIRST_ROWS,
+        what,
+    });
     let transaction = Transaction {
         pieces: vec![Piece::Plain(writes.collect())],
         commits: true,
@@ -159,7 +172,7 @@ async fn judged(
             database.run(row).await;
         }
     }
-    let verdict = judge(&plan, &databases).await;
+    let verdict = judge(&plan, &databases, &[]).await;
     for database in &databases {
         database.close().await;
     }

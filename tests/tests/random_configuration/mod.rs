@@ -3,6 +3,7 @@
 //! `SYM_TEST_SEED=…` replays a seed, `SYM_TEST_SEEDS=n` runs n random ones.
 
 mod configuration;
+mod disturb;
 mod generate;
 mod history;
 mod judge;
@@ -46,6 +47,16 @@ async fn every_node_holds_what_random_rules_select() {
 }
 
 #[tokio::test]
-async fn seed_1() {
+async fn rows_that_go_round_a_ring_of_four_nodes_are_where_they_belong() {
     run_seed(1).await;
+}
+
+#[tokio::test]
+async fn rows_that_three_nodes_miss_and_reload_are_where_they_belong() {
+    run_seed(2).await;
+}
+
+#[tokio::test]
+async fn rows_that_are_written_at_one_node_and_then_at_another_are_where_they_belong() {
+    run_seed(4).await;
 }

@@ -22,20 +22,34 @@ struct Way<'a> {
     hops: Vec<Vec<Flow<'a>>>,
 }
 
+/// Steps that a node was sent nothing of.
+#[derive(Debug)]
+pub struct Missed {
+    /// The node's index.
+    pub node: usize,
+    /// The only channel that it is about; `None` for all.
+    pub channel: Option<String>,
+    /// The first and the last step.
+    pub steps: (i64, i64),
+}
+
 /// The oracle.
 pub struct Oracle<'a> {
     plan: &'a Plan,
     /// In the order of the plan's nodes.
     databases: &'a [TestDatabase],
+    /// What nodes missed.
+    missed: &'a [Missed],
     flows: Vec<Flow<'a>>,
 }
 
 impl<'a> Oracle<'a> {
     /// One for nodes whose databases these are.
-    pub fn new(plan: &'a Plan, databases: &'a [TestDatabase]) -> Self {
+    pub fn new(plan: &'a Plan, databases: &'a [TestDatabase], missed: &'a [Missed]) -> Self {
         Self {
             plan,
             databases,
+            missed,
             flows: plan.flows(),
         }
     }
@@ -182,10 +196,21 @@ impl<'a> Oracle<'a> {
                 if number == 0 {
                     passes = format!("({passes} or {})", load(flow.trigger.load_select, alias, &to.id));
                 }
+                for missed in self.missed_by(way.nodes[number + 1], flow) {
+                    let (first, last) = missed.steps;
+                    passes = format!("{passes} and {alias}.step not between {first} and {last}");
+                }
                 format!("({passes} and {})", flow.selection.condition(kind, asked))
             })
             .collect();
         Ok(format!("({})", flows.join(" or ")))
+    }
+
+    fn missed_by(&self, node: usize, flow: &Flow<'_>) -> impl Iterator<Item = &Missed> {
+        self.missed.iter().filter(move |missed| {
+            let channels = missed.channel.iter();
+            missed.node == node && channels.clone().all(|channel| *channel == flow.trigger.channel)
+        })
     }
 
     async fn linked(&self, at: usize, node: &str) -> Result<Linked, String> {

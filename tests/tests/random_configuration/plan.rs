@@ -13,7 +13,7 @@ pub struct Plan {
     pub group_links: Vec<GroupLink>,
     /// The channels.
     pub channels: Vec<Channel>,
-    /// The tables that the application writes; the first holds the links that lookups ask.
+    /// The tables that the application writes; the first two are those of links and of families.
     pub tables: Vec<Table>,
     /// `sym_trigger`
     pub triggers: Vec<Trigger>,
@@ -140,6 +140,8 @@ pub struct Trigger {
     pub incoming: bool,
     /// `sync_column_level`
     pub column_level: bool,
+    /// `initial_load_order`
+    pub load_order: i64,
     /// `initial_load_select`
     pub load_select: Option<LoadSelect>,
     /// The seeds' form: its groups, and `node_select`. `None` where `sym_trigger_router` says it.
@@ -185,6 +187,12 @@ pub struct Habits {
     pub handover: bool,
     /// Links are deleted with the last rows that need them, and rows come back with other owners.
     pub rebirth: bool,
+    /// Tables are reloaded while everything is quiet.
+    pub reload: bool,
+    /// Tables are reloaded while the registration server, from where all rows come, writes.
+    pub reload_at_once: bool,
+    /// Nodes and channels are switched off and miss what happens meanwhile.
+    pub misses: bool,
     /// How many phases; everything is quiet between them.
     pub phases: usize,
 }
@@ -207,6 +215,21 @@ pub struct Flow<'a> {
 }
 
 impl Plan {
+    /// The nodes, how they are linked, and how many rules there are, in a line.
+    pub fn summary(&self) -> String {
+        let nodes: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}-{} ({})", node.group, node.id, node.kind))
+            .collect();
+        let links = self.group_links.iter();
+        let links: Vec<String> = links
+            .map(|link| format!("{} to {}", link.source, link.target))
+            .collect();
+        let (nodes, links) = (nodes.join(", "), links.join(", "));
+        format!("{nodes}; {links}; {} ways; {:?}", self.flows().len(), self.habits)
+    }
+
     /// All ways that rows can go.
     pub fn flows(&self) -> Vec<Flow<'_>> {
         let linked = |flow: &Flow<'_>| {

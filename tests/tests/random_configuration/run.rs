@@ -1,8 +1,9 @@
 //! Running a plan and its history on real databases and the real binaries.
 
-use super::history::{Connection, History, Piece, Transaction};
+use super::disturb;
+use super::history::{Connection, Disturbance, History, Piece, Transaction};
 use super::judge::{compare, content};
-use super::oracle::Oracle;
+use super::oracle::{Missed, Oracle};
 use super::plan::Plan;
 use super::write::Write;
 use std::fmt::Write as _;
@@ -16,6 +17,16 @@ use symstream_tests::pair::loaded;
 /// How often a transaction is tried that other writers make impossible.
 const ATTEMPTS: usize = 50;
 
+/// Warnings that say nothing of what went wrong: of the servers, of what is not there yet in the first seconds, and of
+/// what is tried again because several write at once.
+const EXPECTED: [&str; 5] = [
+    "nats asks for no login",
+    "TRUNCATE fires no trigger",
+    "waits error=",
+    "waiting for",
+    "the configuration can not be read now; trying again",
+];
+
 /// Runs everything and judges.
 ///
 /// # Panics
@@ -28,10 +39,13 @@ pub async fn run(seed: u64, plan: &Plan, history: &History) {
         "SYM_TEST_SEED={seed}; configuration and history: {}",
         report.display()
     );
+    eprintln!("{}", plan.summary());
     let mut sites = start(&mut network, plan, history).await;
     let databases: Vec<TestDatabase> = sites.iter().map(|site| site.database.clone()).collect();
-    ready(plan, &sites).await;
+    ready(&network, plan, &sites).await;
+    let mut missed: Vec<Missed> = Vec::new();
     for phase in &history.phases {
+        missed.extend(disturb::begin(plan, phase, &sites).await);
         let writers: Vec<_> = phase
             .connections
             .iter()
@@ -40,16 +54,35 @@ pub async fn run(seed: u64, plan: &Plan, history: &History) {
                 tokio::spawn(write(databases[connection.node].clone(), scripts))
             })
             .collect();
+        disturb::meanwhile(plan, phase, &network, &mut sites).await;
         for writer in writers {
             writer.await.expect("a writer");
         }
+        disturb::let_go(plan, phase, &sites).await;
         settle(&sites).await;
-        let rows = judge(plan, &databases).await.unwrap_or_else(|found| {
+        disturb::end(plan, phase, &sites).await;
+        for reload in &phase.reloads {
+            disturb::reload(plan, reload, &network, &sites).await;
+        }
+        settle(&sites).await;
+        let rows = judge(plan, &databases, &missed).await.unwrap_or_else(|found| {
             panic!("SYM_TEST_SEED={seed}, {}:\n{found}", report.display());
         });
         eprintln!("{rows} rows are as they have to be");
     }
+    let mut disturbances = history.phases.iter().flat_map(|phase| &phase.disturbances);
+    let is_rough = disturbances.any(|one| matches!(one, Disturbance::Kill { .. }));
     for site in &mut sites {
+        let complaints = if is_rough {
+            Vec::new()
+        } else {
+            site.complaints(&EXPECTED)
+        };
+        assert!(
+            complaints.is_empty(),
+            "SYM_TEST_SEED={seed}, {}: {complaints:#?}",
+            site.id()
+        );
         site.stop().await;
     }
 }
@@ -79,12 +112,10 @@ async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Sit
     }
     for site in &sites[1..] {
         network.admit(&sites[0], site).await;
-        if is_loaded(plan, site) {
-            network
-                .symadmin(&sites[0], &["reload-node", site.id()])
-                .await
-                .ok();
-        }
+    }
+    // Asked for before the nodes have ever started, unless they pass on what they are loaded with.
+    if !passes_loads_on(plan) {
+        ask_for_loads(network, plan, &sites).await;
     }
     for site in &mut sites {
         network.run(site);
@@ -98,13 +129,25 @@ fn is_loaded(plan: &Plan, site: &Site) -> bool {
     links.any(|link| link.source == plan.nodes[0].group && link.target == site.group())
 }
 
-/// Waits until every node captures by the whole configuration and knows all nodes.
-async fn ready(plan: &Plan, sites: &[Site]) {
-    for site in &sites[1..] {
-        if is_loaded(plan, site) {
-            loaded(&sites[0], site.id()).await;
-        }
+async fn ask_for_loads(network: &Network, plan: &Plan, sites: &[Site]) {
+    for site in sites[1..].iter().filter(|site| is_loaded(plan, site)) {
+        network
+            .symadmin(&sites[0], &["reload-node", site.id()])
+            .await
+            .ok();
     }
+}
+
+/// Whether a node that is loaded sends on what it gets.
+fn passes_loads_on(plan: &Plan) -> bool {
+    let server = &plan.nodes[0].group;
+    plan.flows()
+        .iter()
+        .any(|flow| flow.trigger.incoming && flow.source != server && flow.target != server)
+}
+
+/// Waits until every node captures by the whole configuration, knows all nodes, and is loaded.
+async fn ready(network: &Network, plan: &Plan, sites: &[Site]) {
     for site in sites {
         let mut tables: Vec<&str> = Vec::new();
         for flow in plan.flows() {
@@ -124,6 +167,12 @@ async fn ready(plan: &Plan, sites: &[Site]) {
         })
         .await;
     }
+    if passes_loads_on(plan) {
+        ask_for_loads(network, plan, sites).await;
+    }
+    for site in sites[1..].iter().filter(|site| is_loaded(plan, site)) {
+        loaded(&sites[0], site.id()).await;
+    }
     settle(sites).await;
 }
 
@@ -139,8 +188,8 @@ async fn settle(sites: &[Site]) {
 ///
 /// # Errors
 /// All differences.
-pub async fn judge(plan: &Plan, databases: &[TestDatabase]) -> Result<usize, String> {
-    let oracle = Oracle::new(plan, databases);
+pub async fn judge(plan: &Plan, databases: &[TestDatabase], missed: &[Missed]) -> Result<usize, String> {
+    let oracle = Oracle::new(plan, databases, missed);
     let (mut rows, mut differences) = (0, String::new());
     for (number, node) in plan.nodes.iter().enumerate() {
         for (index, table) in plan.tables.iter().enumerate() {
@@ -175,6 +224,7 @@ fn scripts(plan: &Plan, connection: &Connection) -> Vec<Script> {
     let transactions = connection.transactions.iter();
     transactions
         .map(|transaction| script(plan, kind, transaction))
+        .filter(|script| !script.sql.is_empty())
         .collect()
 }
 
@@ -245,6 +295,15 @@ fn describe(seed: u64, plan: &Plan, history: &History) -> String {
     };
     show("before".to_owned(), 0, &history.before);
     for (number, phase) in history.phases.iter().enumerate() {
+        let (disturbances, reloads) = (&phase.disturbances, &phase.reloads);
+        show(
+            format!(
+                "phase {number}, steps {:?}: {disturbances:?}, then {reloads:?}",
+                phase.steps
+            ),
+            0,
+            &[],
+        );
         for connection in &phase.connections {
             let title = format!("phase {number} at {}", plan.nodes[connection.node].id);
             show(title, connection.node, &connection.transactions);

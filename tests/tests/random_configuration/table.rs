@@ -6,8 +6,12 @@
 use super::write::LOAD;
 use symstream_shared::db::DatabaseKind;
 
-/// The table of links, which every node has.
+/// The table of links, which every node has. It is the first of a plan.
 pub const LINKS: &str = "links";
+/// The table that rows with a foreign key refer to, which every node has. It is the second of a plan.
+pub const FAMILIES: &str = "families";
+/// The index of the first table of rows.
+pub const FIRST_ROWS: usize = 2;
 
 /// How rows are identified. A row's key follows from its family and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub enum Key {
     Pair,
     /// `bond`, `node`: the table of links.
     Link,
+    /// `bond`: the table of families.
+    Family,
 }
 
 /// One table.
@@ -31,6 +37,8 @@ pub struct Table {
     pub key: Key,
     /// Where its changes are written down.
     pub journal: String,
+    /// Whether its rows refer to a family.
+    pub has_parent: bool,
 }
 
 /// One column.
@@ -74,6 +82,7 @@ impl Key {
                     ]
                 }
             }
+            Self::Family => const { &[column("bond", "integer not null")] },
             Self::Link => {
                 const {
                     &[
@@ -91,7 +100,7 @@ impl Key {
             Self::Number => vec![(family * 1_000_000 + number).to_string()],
             Self::Text => vec![format!("'Family {family} · {number}'")],
             Self::Pair => vec![number.to_string(), format!("'f{family}'")],
-            Self::Link => Vec::new(),
+            Self::Link | Self::Family => Vec::new(),
         }
     }
 
@@ -100,7 +109,7 @@ impl Key {
         match self {
             Self::Number => Some(format!("id = id + {by}")),
             Self::Pair => Some(format!("number = number + {by}")),
-            Self::Text | Self::Link => None,
+            Self::Text | Self::Link | Self::Family => None,
         }
     }
 
@@ -117,7 +126,10 @@ impl Key {
 impl Table {
     /// The columns, those of the key first.
     pub fn columns(&self) -> Vec<Column> {
-        let row: &[Column] = if self.key == Key::Link { &[] } else { &ROW };
+        let row: &[Column] = match self.key {
+            Key::Link | Key::Family => &[],
+            Key::Number | Key::Text | Key::Pair => &ROW,
+        };
         self.key.columns().iter().chain(row).copied().collect()
     }
 
@@ -142,6 +154,15 @@ impl Table {
         )
     }
 
+    /// The line in the journal for rows that a reload brings to one node.
+    pub fn reloaded(&self, step: i64, node: &str, kind: DatabaseKind) -> String {
+        let (journal, columns, name) = (&self.journal, self.column_list(), kind.quote(&self.name));
+        format!(
+            "insert into {journal} (step, op, present, raised, only_node, {columns}) \
+             select {step}, '{LOAD}', 1, 0, '{node}', {columns} from {name}"
+        )
+    }
+
     /// The statements that make the table, its copy and its journal.
     pub fn ddl(&self, kind: DatabaseKind) -> String {
         let columns: Vec<String> = self
@@ -153,10 +174,15 @@ impl Table {
         let key: Vec<&str> = self.key.columns().iter().map(|column| column.name).collect();
         let key = key.join(", ");
         let mut sql = String::new();
-        for name in [&self.name, &self.copy()] {
+        let parent = if self.has_parent {
+            format!(", foreign key (bond) references {FAMILIES} (bond)")
+        } else {
+            String::new()
+        };
+        for (name, parent) in [(&self.name, parent.as_str()), (&self.copy(), "")] {
             let name = kind.quote(name);
             sql.push_str(&format!(
-                "create table {name} ({columns}, primary key ({key}));\n"
+                "create table {name} ({columns}, primary key ({key}){parent});\n"
             ));
         }
         let journal = &self.journal;

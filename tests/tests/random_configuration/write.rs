@@ -83,6 +83,16 @@ pub enum What {
         /// The bond.
         bond: Bond,
     },
+    /// A bond's family, which rows refer to.
+    Found {
+        /// The bond.
+        bond: Bond,
+    },
+    /// Deletes a bond's family.
+    Dissolve {
+        /// The bond.
+        bond: Bond,
+    },
     /// Inserts rows with one statement.
     Insert {
         /// What they have in common.
@@ -169,11 +179,15 @@ impl Statement<'_> {
                     &format!("bond = {} and node = '{node}'", bond.column()),
                 ),
             ],
-            What::Unlink { bond } => {
-                let links = format!("bond = {}", bond.column());
+            What::Found { bond } => vec![
+                format!("insert into {name} (bond) values ({})", bond.column()),
+                self.note(INSERT, true, false, &format!("bond = {}", bond.column())),
+            ],
+            What::Unlink { bond } | What::Dissolve { bond } => {
+                let rows = format!("bond = {}", bond.column());
                 vec![
-                    self.note(DELETE, false, false, &links),
-                    format!("delete from {name} where {links}"),
+                    self.note(DELETE, false, false, &rows),
+                    format!("delete from {name} where {rows}"),
                 ]
             }
             What::Insert { attributes, rows } => {
