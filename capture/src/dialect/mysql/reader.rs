@@ -101,7 +101,7 @@ impl ChangeReader for Reader {
                 tx.query_each(&statement, params, &mut |row| {
                     let data_id = row.int(0)?;
                     walk.found(data_id);
-                    let key = (row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
+                    let key = transaction(row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
                     let transaction_last = transactions.get(&key).copied().unwrap_or(data_id);
                     each(captured_id(data_id, key.0, transaction_last, row.int(4)?)?);
                     Ok(())
@@ -120,9 +120,18 @@ impl ChangeReader for Reader {
     }
 }
 
-/// For each channel, connection, and what an expression of the user's says, the last row in a reading: rows that have
-/// all of it in common may be one transaction as far as anybody can tell.
-type Transactions = HashMap<(String, Option<i64>, Option<String>), i64>;
+/// What rows have in common that may be one transaction as far as anybody can tell: the channel, and either the
+/// connection or what an expression of the user's says.
+type Transaction = (String, Option<i64>, Option<String>);
+
+/// The last row of each in a reading.
+type Transactions = HashMap<Transaction, i64>;
+
+/// An expression's word goes before the connection.
+fn transaction(channel: String, connection: Option<i64>, expression: Option<String>) -> Transaction {
+    let connection = connection.filter(|_| expression.is_none());
+    (channel, connection, expression)
+}
 
 /// Adds the last row of each transaction; whether there are any. A window function would say it with each row, but
 /// MariaDB 10.11 takes minutes for some thousand rows.
@@ -141,7 +150,7 @@ async fn add_transactions(
         any = true;
         let last = row.int(3)?;
         transactions
-            .entry((row.text(0)?, row.opt_int(1)?, row.opt_text(2)?))
+            .entry(transaction(row.text(0)?, row.opt_int(1)?, row.opt_text(2)?))
             .and_modify(|known| *known = last.max(*known))
             .or_insert(last);
         Ok(())

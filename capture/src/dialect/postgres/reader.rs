@@ -97,11 +97,16 @@ impl ChangeReader for Reader {
                     ],
                 ),
             };
+            // What an expression of the user's calls one transaction is applied in the order of the real ones, and cut
+            // behind the last of them. Everywhere else `transaction_id` says the same as `xact_id`.
             let statement = format!(
-                "select data_id, channel_id, transaction_last, is_request from (\
-                   select data_id, channel_id, {IS_REQUEST} as is_request, max(data_id) over (partition by channel_id, xact_id) as transaction_last \
+                "select data_id, channel_id, \
+                   max(transaction_last) over (partition by channel_id, transaction), is_request from (\
+                   select data_id, channel_id, {IS_REQUEST} as is_request, \
+                     coalesce(transaction_id, cast(xact_id as text)) as transaction, \
+                     max(data_id) over (partition by channel_id, xact_id) as transaction_last \
                    from {} where {condition}) as new \
-                 order by transaction_last, data_id",
+                 order by new.transaction_last, data_id",
                 self.tables.name("data")
             );
             let mut any = false;
