@@ -1,8 +1,10 @@
 //! Transactions that run beside each other, last long, or are large: cases 1, 2 and 3.
 
+use super::looking::{logs, reaches};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use symstream_shared::db::{DatabaseKind, Sql, Tx};
 use symstream_tests::compare::{Part, become_equal};
 use symstream_tests::configuration::Configuration;
@@ -15,6 +17,8 @@ const ACCOUNTS: i64 = 8;
 const MONEY: i64 = ACCOUNTS * 1000;
 const WORKERS: i64 = 4;
 const TRANSFERS: i64 = 40;
+/// Longer than an agent takes to read its parameters again.
+const A_WHILE: Duration = Duration::from_secs(3);
 
 /// Each site has tables of its own, so that all of them can be sources at once.
 const ACCOUNT: Part<'static> = Part {
@@ -166,6 +170,56 @@ async fn a_transaction_that_commits_after_a_restart_of_its_agent_is_not_skipped(
     let mut ring = Ring::start(ddl, configuration()).await;
     for place in [0, 1] {
         open_for_long(&mut ring, place).await;
+    }
+    ring.quiet().await;
+}
+
+/// Writes 95 rows in one transaction; gives how many batches they went to the target in.
+async fn batches_of_a_large_transaction(source: &Site, target: &Site, first: i64) -> i64 {
+    const ROWS: i64 = 95;
+    let table = format!("late_{}", source.id());
+    let rows: Vec<String> = (first..first + ROWS).map(|id| format!("({id}, 'row')")).collect();
+    let sql = format!("insert into {table} values {}", rows.join(", "));
+    let before = format!(
+        "select count(*) from sym_outgoing_batch where node_id = '{}'",
+        target.id()
+    );
+    let count = source.database.number(&before).await;
+    source.database.transaction(&sql).await;
+    let arrived = format!("select count(*) from {table} where id >= {first}");
+    reaches(&target.database, &arrived, ROWS).await;
+    reaches(
+        &source.database,
+        "select count(*) from sym_capture_batch where routed = 0",
+        0,
+    )
+    .await;
+    source.database.number(&before).await - count
+}
+
+#[tokio::test]
+async fn a_large_transaction_is_cut_only_where_a_parameter_says_so() {
+    let ring = Ring::start(ddl, configuration()).await;
+    for (source, target) in ring.ways() {
+        assert_eq!(
+            batches_of_a_large_transaction(source, target, 1).await,
+            1,
+            "{}",
+            source.id()
+        );
+    }
+    let cut = "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
+               values ('ALL', 'ALL', 'capture.transaction.max.rows', '10')";
+    ring.server().database.run(cut).await;
+    for site in &ring.sites {
+        reaches(&site.database, "select count(*) from sym_parameter", 1).await;
+    }
+    // The agents read their parameters again about once a second.
+    tokio::time::sleep(A_WHILE).await;
+    for (source, target) in ring.ways() {
+        let batches = batches_of_a_large_transaction(source, target, 1000).await;
+        assert!((10..=32).contains(&batches), "{}: {batches} batches", source.id());
+        logs(source, &["WARN", "capture.transaction.max.rows"]).await;
     }
     ring.quiet().await;
 }

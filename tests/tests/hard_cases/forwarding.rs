@@ -1,12 +1,13 @@
 //! What the loader writes: cases 10, 11 and 20.
 
+use super::looking::reaches;
+use super::refusing::{first_of, hold, release};
 use futures_util::future::join_all;
 use symstream_shared::db::DatabaseKind;
 use symstream_tests::compare::{Part, become_equal};
 use symstream_tests::configuration::Configuration;
-use symstream_tests::eventually::eventually;
 use symstream_tests::firings::{firings, watch};
-use symstream_tests::network::{PATIENCE, Site};
+use symstream_tests::network::Site;
 use symstream_tests::ring::Ring;
 
 const ITEM: Part<'static> = Part {
@@ -18,49 +19,6 @@ const FORWARD: &str = "update sym_trigger set sync_on_incoming_batch = 1";
 
 fn ddl(_: DatabaseKind) -> String {
     "create table item (id integer primary key, name varchar(50))".to_owned()
-}
-
-async fn reaches(site: &Site, sql: &str, number: i64) {
-    eventually(
-        PATIENCE,
-        format!("{number} at {} from {sql}", site.id()),
-        || async {
-            let found = site.database.number(sql).await;
-            if found == number {
-                Ok(())
-            } else {
-                Err(format!("it is {found}"))
-            }
-        },
-    )
-    .await;
-}
-
-/// The lowest key of the rows that a site writes.
-fn first_of(site: &Site) -> i64 {
-    match site.database.kind() {
-        DatabaseKind::Postgres => 1000,
-        DatabaseKind::Mysql => 2000,
-        DatabaseKind::Sqlite => 3000,
-    }
-}
-
-/// Statements after which the site refuses a row, and takes it again.
-fn refusal(site: &Site) -> (String, &'static str) {
-    let bad = format!("'bad at {}'", site.id());
-    match site.database.kind() {
-        DatabaseKind::Sqlite => (
-            format!(
-                "create trigger no_bad_names before insert on item when new.name = {bad} \
-                 begin select raise(abort, 'no_bad_names'); end"
-            ),
-            "drop trigger no_bad_names",
-        ),
-        _ => (
-            format!("alter table item add constraint no_bad_names check (name <> {bad})"),
-            "alter table item drop constraint no_bad_names",
-        ),
-    }
 }
 
 /// Writes rows while the loader of the same database writes others.
@@ -82,30 +40,22 @@ async fn what_the_loader_writes_is_not_captured_and_what_the_application_writes_
     let ring = Ring::start(ddl, Configuration::default().table("item", "main")).await;
     // GIVEN rows that the targets refuse, so that transactions of loaders end badly too
     for (source, target) in ring.ways() {
-        let (forbid, _) = refusal(target);
-        target.database.run(&forbid).await;
-        let bad = format!(
-            "insert into item values ({}, 'bad at {}')",
-            first_of(source),
-            target.id()
-        );
-        source.database.run(&bad).await;
-        reaches(
-            target,
-            "select count(*) from sym_incoming_batch where status = 'ER'",
-            1,
-        )
-        .await;
+        hold(source, target).await;
     }
     // WHEN all sites write while their loaders try, and load what the site before them writes
     join_all(ring.sites.iter().map(|site| write_own_rows(site, 20))).await;
     for site in &ring.sites {
-        site.database.run(refusal(site).1).await;
+        release(site).await;
     }
     join_all(ring.sites.iter().map(|site| write_own_rows(site, 20))).await;
     for (source, target) in ring.ways() {
         let of_both = format!("name in ('of {}', 'of {}')", source.id(), target.id());
-        reaches(target, &format!("select count(*) from item where {of_both}"), 80).await;
+        reaches(
+            &target.database,
+            &format!("select count(*) from item where {of_both}"),
+            80,
+        )
+        .await;
     }
     ring.quiet().await;
     // THEN each has captured what it wrote itself, all of it, and nothing else
@@ -148,7 +98,7 @@ async fn a_change_that_is_forwarded_in_a_ring_ends_where_it_began() {
         site.database.run(&sql).await;
     }
     for site in [p, m, s] {
-        reaches(site, "select count(*) from item", 6).await;
+        reaches(&site.database, "select count(*) from item", 6).await;
     }
     for (site, id) in [(p, 1), (m, 2), (s, 3)] {
         let sql = format!("update item set name = 'b' where id = {id}; delete from item where id = {id}0");
@@ -169,7 +119,7 @@ async fn a_change_that_is_forwarded_in_a_ring_ends_where_it_began() {
         ("30", gone),
     ];
     for site in [p, m, s] {
-        reaches(site, "select count(*) from item where name = 'b'", 3).await;
+        reaches(&site.database, "select count(*) from item where name = 'b'", 3).await;
         assert_eq!(fired(site).await, events(&once), "{}", site.id());
     }
     // AND carries the way that it came
@@ -206,7 +156,7 @@ async fn a_change_is_never_sent_back_to_the_node_it_came_from() {
             .await;
     }
     for site in &chain.sites {
-        reaches(site, "select count(*) from item where name = 'b'", 3).await;
+        reaches(&site.database, "select count(*) from item where name = 'b'", 3).await;
     }
     chain.quiet().await;
     let row: &[&str] = &["insert a", "update b"];

@@ -1,10 +1,11 @@
-//! What waits, what stays, and what goes: cases 3, 25 and 28.
+//! What waits, what stays, and what goes: cases 25 and 28.
 
+use super::looking::reaches;
+use super::refusing::{first_of, hold, release};
 use futures_util::future::join_all;
 use std::time::Duration;
 use symstream_shared::db::DatabaseKind;
 use symstream_tests::configuration::Configuration;
-use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 use symstream_tests::firings::{firings, watch};
 use symstream_tests::network::{PATIENCE, Site};
@@ -36,61 +37,10 @@ fn parameters(all: &[(&str, &str)]) -> String {
     all.iter().map(row).collect()
 }
 
-async fn reaches(database: &TestDatabase, sql: &str, number: i64) {
-    eventually(
-        PATIENCE,
-        format!("{number} from {sql} on {}", database.kind()),
-        || async {
-            let found = database.number(sql).await;
-            if found == number {
-                Ok(())
-            } else {
-                Err(format!("it is {found}"))
-            }
-        },
-    )
-    .await;
-}
-
-/// The lowest key of the rows that a site writes: the one before it has sent it others.
-fn first_of(site: &Site) -> i64 {
-    match site.database.kind() {
-        DatabaseKind::Postgres => 1000,
-        DatabaseKind::Mysql => 2000,
-        DatabaseKind::Sqlite => 3000,
-    }
-}
-
-/// Statements after which a site refuses a name that others may have, and takes it again.
-fn refusal(target: &Site) -> [String; 2] {
-    let bad = format!("'bad at {}'", target.id());
-    match target.database.kind() {
-        DatabaseKind::Sqlite => [
-            format!(
-                "create trigger no_bad_names before insert on item when new.name = {bad} \
-                 begin select raise(abort, 'no_bad_names'); end"
-            ),
-            "drop trigger no_bad_names".to_owned(),
-        ],
-        _ => [
-            format!("alter table item add constraint no_bad_names check (name <> {bad})"),
-            "alter table item drop constraint no_bad_names".to_owned(),
-        ],
-    }
-}
-
 /// A row that is captured, routed, and can not be loaded yet, and one behind it.
 async fn two_rows_wait(source: &Site, target: &Site) {
-    target.database.run(&refusal(target)[0]).await;
+    hold(source, target).await;
     let first = first_of(source);
-    let bad = format!("insert into item values ({first}, 'bad at {}')", target.id());
-    source.database.run(&bad).await;
-    reaches(
-        &target.database,
-        "select count(*) from sym_incoming_batch where status = 'ER'",
-        1,
-    )
-    .await;
     source
         .database
         .run(&format!("insert into item values ({first} + 1, 'behind it')"))
@@ -118,7 +68,7 @@ async fn what_was_captured_waits_while_a_node_is_disabled() {
     // The loaders read their tables again about once a second.
     tokio::time::sleep(A_WHILE).await;
     for site in &ring.sites {
-        site.database.run(&refusal(site)[1]).await;
+        release(site).await;
     }
     // THEN they wait, and what is captured meanwhile is for nobody
     for (source, _) in ring.ways() {
@@ -294,7 +244,7 @@ async fn only_what_every_target_has_is_purged() {
     }
     // UNTIL they arrive
     for (source, target) in ring.ways() {
-        target.database.run(&refusal(target)[1]).await;
+        release(target).await;
         let first = first_of(source);
         let arrived = format!("select count(*) from item where id between {first} and {first} + 1");
         reaches(&target.database, &arrived, 2).await;
@@ -310,53 +260,4 @@ async fn only_what_every_target_has_is_purged() {
             reaches(&site.database, &format!("select count(*) from {table}"), 0).await;
         }
     }
-}
-
-#[tokio::test]
-async fn a_large_transaction_is_cut_only_where_a_parameter_says_so() {
-    const ROWS: i64 = 95;
-    let ring = Ring::start(ddl, configuration().max_batch_size(20)).await;
-    let write = async |source: &Site, table: &str| {
-        let first = first_of(source);
-        let rows: Vec<String> = (first..first + ROWS).map(|id| format!("({id}, 'row')")).collect();
-        let sql = format!("insert into {table} values {}", rows.join(", "));
-        source.database.transaction(&sql).await;
-    };
-    let arrives = async |source: &Site, target: &Site, table: &str| {
-        let first = first_of(source);
-        let sql = format!("select count(*) from {table} where id between {first} and {first} + {ROWS}");
-        reaches(&target.database, &sql, ROWS).await;
-        let batches = "select count(distinct e.batch_id) from sym_data_event e join sym_data d on d.data_id = e.data_id";
-        let batches = format!(
-            "{batches} where d.table_name = '{table}' and e.node_id = '{}'",
-            target.id()
-        );
-        reaches(
-            &source.database,
-            "select count(*) from sym_capture_batch where routed = 0",
-            0,
-        )
-        .await;
-        source.database.number(&batches).await
-    };
-    for (source, target) in ring.ways() {
-        write(source, "item").await;
-        assert_eq!(arrives(source, target, "item").await, 1, "{}", source.id());
-    }
-    let cut = parameters(&[("capture.transaction.max.rows", "10")]);
-    ring.server().database.run(&cut).await;
-    at_all(&ring, "select count(*) from sym_parameter", 1).await;
-    // The agents read their parameters again about once a second.
-    tokio::time::sleep(A_WHILE).await;
-    for (source, target) in ring.ways() {
-        write(source, "other").await;
-        let batches = arrives(source, target, "other").await;
-        assert!(batches >= ROWS / 20, "{}: {batches} batches", source.id());
-        let said = source.complaints(&[]);
-        let told = said
-            .iter()
-            .any(|line| line.contains("capture.transaction.max.rows"));
-        assert!(told, "{}: {said:?}", source.id());
-    }
-    ring.quiet().await;
 }

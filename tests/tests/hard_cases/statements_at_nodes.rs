@@ -1,8 +1,8 @@
 //! Statements that run at nodes (case 33), and tables that can not be written as they must be (case 34).
 
+use super::looking::becomes;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_tests::configuration::Configuration;
-use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 use symstream_tests::network::{Network, PATIENCE, Site, installed};
 use symstream_tests::pair::loaded;
@@ -59,22 +59,6 @@ impl Star {
         let args = ["send-sql", "--channel", "one", node.id(), sql];
         self.network.symadmin(&self.hub, &args).await.ok();
     }
-}
-
-async fn becomes(database: &TestDatabase, sql: &str, expected: &str) {
-    eventually(
-        PATIENCE,
-        format!("{expected} from {sql} on {}", database.kind()),
-        || async {
-            let rows = database.try_rows(sql).await.map_err(|err| err.to_string())?;
-            if rows == [[expected]] {
-                Ok(())
-            } else {
-                Err(format!("{rows:?}"))
-            }
-        },
-    )
-    .await;
 }
 
 #[tokio::test]
