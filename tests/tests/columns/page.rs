@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use symstream_shared::schema;
 
-/// The table whose columns have no effect yet, and so no test.
-const LATER: &str = "registration_redirect";
-
 /// One line of a table of the page.
 struct Line {
     table: String,
@@ -70,7 +67,7 @@ fn each_column_is_described_and_shown_by_a_test() {
 
     for line in &lines {
         let place = format!("{}.{}", line.table, line.column);
-        assert_eq!(line.tests.is_empty(), line.table == LATER, "{place}");
+        assert!(!line.tests.is_empty(), "{place}: no test");
         for (function, file) in &line.tests {
             let paths = [root.join("tests/tests").join(file), root.join(file)];
             let text = paths.iter().find_map(|path| std::fs::read_to_string(path).ok());

@@ -148,7 +148,9 @@ pub async fn source_schema_name(mut given: Given) {
     given.at_hub(&format!(
         "create table {schema}.t_schema (id integer primary key)"
     ));
-    given.trigger("t_schema", &[("source_schema_name", schema)]);
+    // Names are found whatever their case.
+    let table = ("source_table_name", "T_Schema");
+    given.trigger("t_schema", &[table, ("source_schema_name", schema)]);
     let at = given.running().await;
 
     if at.hub.database.kind() != Sqlite {
@@ -158,11 +160,12 @@ pub async fn source_schema_name(mut given: Given) {
         .await;
 
     becomes(&at.near.database, "select id from t_schema", [["2"]]).await;
-    let recorded = "select source_schema_name from sym_trigger_hist where trigger_id = 't_schema'";
+    let recorded =
+        "select source_schema_name, source_table_name from sym_trigger_hist where trigger_id = 't_schema'";
     let expected = if at.hub.database.kind() == Sqlite {
         "∅"
     } else {
         schema
     };
-    assert_eq!(at.hub.database.rows(recorded).await, [[expected]]);
+    assert_eq!(at.hub.database.rows(recorded).await, [[expected, "t_schema"]]);
 }

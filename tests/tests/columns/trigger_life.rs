@@ -72,8 +72,8 @@ pub async fn inactive_time(mut given: Given) {
     becomes(&at.near.database, "select id from t_never", [["2"]]).await;
 }
 
-/// Columns that only say something to people: every node has them, and what was changed last is named when a
-/// change has triggers rebuilt.
+/// Columns that only say something to people, and those that have no effect yet: every node has them. Who changed a
+/// trigger last is named when that has it rebuilt.
 pub async fn words_for_people(mut given: Given) {
     let words = [
         ("create_time", "2021-03-04 05:06:07"),
@@ -85,6 +85,14 @@ pub async fn words_for_people(mut given: Given) {
         "node_group",
         &[],
         &[("node_group_id", "described"), ("description", "Who is in it")],
+    );
+    given.row(
+        "registration_redirect",
+        &[],
+        &[
+            ("registrant_external_id", "anybody"),
+            ("registration_node_id", "hub"),
+        ],
     );
     given.table("t_words", "id integer primary key");
     given.trigger("t_words", &words);
@@ -103,14 +111,12 @@ pub async fn words_for_people(mut given: Given) {
             );
             becomes(&site.database, &sql, [words.map(|(_, value)| value)]).await;
         }
-        let sql = "select description from sym_channel where channel_id = 'described' union all \
-                   select description from sym_node_group where node_group_id = 'described'";
-        becomes(
-            &site.database,
-            sql,
-            [["What it carries: \"Łódź\", 'öl'"], ["Who is in it"]],
-        )
-        .await;
+        let described = "select description from sym_channel where channel_id = 'described' union all \
+                         select description from sym_node_group where node_group_id = 'described'";
+        let texts = [["What it carries: \"Łódź\", 'öl'"], ["Who is in it"]];
+        becomes(&site.database, described, texts).await;
+        let redirects = "select registrant_external_id, registration_node_id from sym_registration_redirect";
+        becomes(&site.database, redirects, [["anybody", "hub"]]).await;
     }
 
     at.write(
