@@ -34,6 +34,21 @@ impl Plan {
                 channel.id, channel.order, channel.batch_rows, channel.batches
             );
         }
+        sql + &self.rules_sql()
+    }
+
+    /// The statements that put these rules in the place of others.
+    pub fn change_sql(&self) -> String {
+        let tables = ["sym_trigger", "sym_router", "sym_trigger_router"];
+        let clear: String = tables
+            .iter()
+            .map(|table| format!("delete from {table};\n"))
+            .collect();
+        clear + &self.rules_sql()
+    }
+
+    fn rules_sql(&self) -> String {
+        let mut sql = String::new();
         for trigger in &self.triggers {
             sql.push_str(&self.trigger(trigger));
         }

@@ -14,11 +14,13 @@ impl Disturbance {
         let control = |node: usize, channel: &str, column: &str| {
             let id = &plan.nodes[node].id;
             let row = format!("node_id = '{id}' and channel_id = '{channel}'");
-            let delete = format!("delete from sym_node_channel_ctl where {row}");
-            let insert = format!(
-                "{delete};\ninsert into sym_node_channel_ctl (node_id, channel_id, {column}) values ('{id}', '{channel}', 1)"
+            let set = |flag: i32| format!("update sym_node_channel_ctl set {column} = {flag} where {row}");
+            let begin = format!(
+                "insert into sym_node_channel_ctl (node_id, channel_id) select '{id}', channel_id from sym_channel \
+                 where channel_id = '{channel}' and not exists (select 1 from sym_node_channel_ctl where {row});\n{}",
+                set(1)
             );
-            Some((insert, delete))
+            Some((begin, set(0)))
         };
         match self {
             Self::Suspend { node, channel } => control(*node, channel, "suspend_enabled"),
@@ -54,6 +56,25 @@ impl Disturbance {
             }),
             _ => None,
         }
+    }
+}
+
+/// Puts the rules of a phase in the place of those before, and waits until every node captures by them.
+pub async fn change_rules(plan: &Plan, network: &Network, sites: &[Site]) {
+    edit(sites, std::iter::once(plan.change_sql())).await;
+    for site in sites {
+        eventually(PATIENCE, format!("the triggers of {}", site.id()), || async {
+            let found = network.symadmin(site, &["sync-triggers", "--dry-run"]).await;
+            if found
+                .stderr
+                .contains(" 0 triggers would be built, 0 would be removed")
+            {
+                Ok(())
+            } else {
+                Err(found.stderr)
+            }
+        })
+        .await;
     }
 }
 

@@ -61,8 +61,27 @@ struct Generator<'a> {
     plan: Plan,
 }
 
-/// Makes a plan.
-pub fn plan(rng: &mut StdRng) -> Plan {
+/// Makes a plan for each phase. They are the same but for rules that change.
+pub fn plans(rng: &mut StdRng) -> Vec<Plan> {
+    let (first, shape) = plan(rng);
+    let phases = first.habits.phases;
+    let mut plans = vec![first];
+    while plans.len() < phases {
+        let mut generator = Generator {
+            plan: plans[plans.len() - 1].clone(),
+            habits: plans[0].habits,
+            shape,
+            rng: &mut *rng,
+        };
+        if generator.habits.changes {
+            generator.change();
+        }
+        plans.push(generator.plan);
+    }
+    plans
+}
+
+fn plan(rng: &mut StdRng) -> (Plan, Shape) {
     let shape = *[
         Shape::Down,
         Shape::Both,
@@ -75,20 +94,22 @@ pub fn plan(rng: &mut StdRng) -> Plan {
     .choose(rng)
     .expect("shapes");
     let handover = shape != Shape::Down && rng.random_bool(0.25);
-    let rebirth = !handover && rng.random_bool(0.55);
+    let rebirth = !handover && rng.random_bool(0.45);
     let alone = matches!(shape, Shape::Down | Shape::Both);
     let misses = alone && !handover && !rebirth && rng.random_bool(0.5);
+    let changes = alone && !handover && !rebirth && rng.random_bool(0.7);
     let habits = Habits {
         preload: rng.random_bool(0.5),
         handover,
         rebirth,
         reload: (!rebirth || shape != Shape::Both) && rng.random_bool(0.5),
-        reload_at_once: shape == Shape::Down,
+        reload_at_once: shape == Shape::Down && !misses && !changes,
         misses,
+        changes,
         phases: rng.random_range(2..=3),
     };
     // A node that missed a row can not hold those that refer to it, nor one that was handed others' rows.
-    let parents = !handover && !misses && rng.random_bool(0.5);
+    let parents = !handover && !misses && !changes && rng.random_bool(0.5);
     let mut generator = Generator {
         habits,
         shape,
@@ -111,7 +132,7 @@ pub fn plan(rng: &mut StdRng) -> Plan {
     for table in 0..FIRST_ROWS {
         generator.common_table(table, parents);
     }
-    generator.plan
+    (generator.plan, shape)
 }
 
 fn nodes(rng: &mut StdRng, shape: Shape) -> Vec<Node> {
@@ -282,6 +303,32 @@ impl Generator<'_> {
         }
     }
 
+    /// Some rules become other ones, or are switched off or on.
+    fn change(&mut self) {
+        for number in 0..self.plan.triggers.len() {
+            if self.plan.triggers[number].table < FIRST_ROWS || self.chance(0.6) {
+                continue;
+            }
+            let (events, conditions) = (self.events(), self.conditions());
+            let (active, selection) = (!self.chance(0.15), self.node_select(false));
+            let trigger = &mut self.plan.triggers[number];
+            (trigger.events, trigger.conditions, trigger.active) = (events, conditions, active);
+            if let Some((_, _, own)) = &mut trigger.own {
+                *own = selection;
+            }
+        }
+        for number in 0..self.plan.routers.len() {
+            if self.chance(0.4) {
+                let (events, selection) = (self.events(), self.selection(false, false));
+                let router = &mut self.plan.routers[number];
+                (router.events, router.selection) = (events, selection);
+            }
+        }
+        for number in 0..self.plan.trigger_routers.len() {
+            self.plan.trigger_routers[number].enabled = !self.chance(0.15);
+        }
+    }
+
     fn channel(&mut self) -> String {
         let number = self.rng.random_range(0..self.plan.channels.len());
         self.plan.channels[number].id.clone()
@@ -360,6 +407,13 @@ impl Generator<'_> {
 
     fn trigger(&mut self, table: usize, whole: bool, channel: &str, excluded: &[&'static str]) -> Trigger {
         let partial = !whole && self.chance(0.6);
+        let Habits {
+            handover,
+            misses,
+            changes,
+            ..
+        } = self.habits;
+        let is_complete = !handover && !misses && !changes;
         Trigger {
             // Ids in another order than that in which the triggers were made.
             id: format!("t{}_{}", self.rng.random_range(0..1000), self.plan.triggers.len()),
@@ -374,7 +428,8 @@ impl Generator<'_> {
             excluded: excluded.to_vec(),
             target_table: None,
             incoming: false,
-            column_level: whole && !self.habits.handover && self.chance(0.2),
+            // A target that missed an update needs the whole row.
+            column_level: whole && is_complete && self.chance(0.2),
             load_order: if table < FIRST_ROWS {
                 1
             } else {

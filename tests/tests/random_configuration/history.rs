@@ -33,6 +33,8 @@ pub struct Phase {
     pub reloads: Vec<Reload>,
     /// The first and the last step of the writes.
     pub steps: (i64, i64),
+    /// The last step of all.
+    pub last: i64,
 }
 
 /// What happens beside the writes of a phase.
@@ -157,8 +159,9 @@ struct Writer<'a> {
     step: i64,
 }
 
-/// Makes a history for a plan.
-pub fn history(plan: &Plan, rng: &mut StdRng) -> History {
+/// Makes a history for the plans of its phases.
+pub fn history(plans: &[Plan], rng: &mut StdRng) -> History {
+    let plan = &plans[0];
     let mut writer = Writer {
         rng,
         plan,
@@ -175,9 +178,11 @@ pub fn history(plan: &Plan, rng: &mut StdRng) -> History {
     } else {
         Vec::new()
     };
-    let phases = (0..plan.habits.phases)
-        .map(|number| writer.phase(number))
-        .collect();
+    let mut phases = Vec::new();
+    for (number, plan) in plans.iter().enumerate() {
+        writer.plan = plan;
+        phases.push(writer.phase(number));
+    }
     History { before, phases }
 }
 
@@ -251,6 +256,7 @@ impl Writer<'_> {
             disturbances,
             reloads,
             steps,
+            last: self.step,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The judge is judged: on databases where nothing replicates, what is put there by hand is found right or wrong.
 
 use super::history::{Piece, Transaction};
+use super::oracle::Era;
 use super::plan::{
     Channel, Condition, Conditions, Events, GroupLink, Habits, LoadSelect, Node, Plan, Trigger,
 };
@@ -77,6 +78,7 @@ fn plan(first: Trigger, second: Option<Trigger>) -> Plan {
             reload: false,
             reload_at_once: false,
             misses: false,
+            changes: false,
             phases: 1,
         },
     }
@@ -172,7 +174,7 @@ async fn judged(
             database.run(row).await;
         }
     }
-    let verdict = judge(&plan, &databases, &[]).await;
+    let verdict = judge(&[Era::whole(&plan)], &databases, &[]).await;
     for database in &databases {
         database.close().await;
     }

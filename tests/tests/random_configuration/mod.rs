@@ -25,9 +25,9 @@ fn number(name: &str) -> Option<u64> {
 
 async fn run_seed(seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let plan = generate::plan(&mut rng);
-    let history = history::history(&plan, &mut rng);
-    run::run(seed, &plan, &history).await;
+    let plans = generate::plans(&mut rng);
+    let history = history::history(&plans, &mut rng);
+    run::run(seed, &plans, &history).await;
 }
 
 #[tokio::test]

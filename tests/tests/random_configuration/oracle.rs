@@ -15,7 +15,10 @@ use symstream_tests::database::TestDatabase;
 pub type TextRow = Vec<String>;
 
 /// A way from a node that writes to the node in question: the flows of each hop, any of which may let a change pass.
+#[derive(Clone)]
 struct Way<'a> {
+    /// When it is open.
+    steps: (i64, i64),
     /// The nodes, the writing one first.
     nodes: Vec<usize>,
     /// One list for each hop.
@@ -33,24 +36,54 @@ pub struct Missed {
     pub steps: (i64, i64),
 }
 
+/// Rules, and the steps at which they are in force.
+#[derive(Debug, Clone, Copy)]
+pub struct Era<'a> {
+    /// The rules.
+    pub plan: &'a Plan,
+    /// The first step and the last.
+    pub steps: (i64, i64),
+}
+
+impl<'a> Era<'a> {
+    /// From the beginning to the end.
+    pub fn whole(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            steps: (0, i64::MAX),
+        }
+    }
+}
+
 /// The oracle.
 pub struct Oracle<'a> {
+    /// The nodes and tables, which stay the same.
     plan: &'a Plan,
+    eras: &'a [Era<'a>],
     /// In the order of the plan's nodes.
     databases: &'a [TestDatabase],
     /// What nodes missed.
     missed: &'a [Missed],
-    flows: Vec<Flow<'a>>,
+}
+
+impl Way<'_> {
+    fn from(node: usize, steps: (i64, i64)) -> Self {
+        Self {
+            steps,
+            nodes: vec![node],
+            hops: Vec::new(),
+        }
+    }
 }
 
 impl<'a> Oracle<'a> {
     /// One for nodes whose databases these are.
-    pub fn new(plan: &'a Plan, databases: &'a [TestDatabase], missed: &'a [Missed]) -> Self {
+    pub fn new(eras: &'a [Era<'a>], databases: &'a [TestDatabase], missed: &'a [Missed]) -> Self {
         Self {
-            plan,
+            plan: eras[0].plan,
+            eras,
             databases,
             missed,
-            flows: plan.flows(),
         }
     }
 
@@ -94,25 +127,27 @@ impl<'a> Oracle<'a> {
             name.clone()
         };
         let mut ways = Vec::new();
-        for writer in 0..self.plan.nodes.len() {
-            if writer == node && !copy {
-                ways.push(Way {
-                    nodes: vec![node],
-                    hops: Vec::new(),
-                });
-            }
-            if writer != node {
-                let start = Way {
-                    nodes: vec![writer],
-                    hops: Vec::new(),
-                };
-                self.follow(start, node, (table, &target), &mut ways);
+        if !copy {
+            ways.push(Way::from(node, (0, i64::MAX)));
+        }
+        for era in self.eras {
+            let flows = era.plan.flows();
+            for writer in (0..self.plan.nodes.len()).filter(|writer| *writer != node) {
+                let start = Way::from(writer, era.steps);
+                self.follow(start, node, (table, &target), &flows, &mut ways);
             }
         }
         ways
     }
 
-    fn follow(&self, way: Way<'a>, node: usize, goal: (usize, &str), ways: &mut Vec<Way<'a>>) {
+    fn follow(
+        &self,
+        way: Way<'a>,
+        node: usize,
+        goal: (usize, &str),
+        all: &[Flow<'a>],
+        ways: &mut Vec<Way<'a>>,
+    ) {
         let (table, target) = goal;
         let at = *way.nodes.last().expect("a way begins somewhere");
         for next in 0..self.plan.nodes.len() {
@@ -124,7 +159,7 @@ impl<'a> Oracle<'a> {
             } else {
                 self.plan.tables[table].name.as_str()
             };
-            let flows = self.flows.iter().filter(|flow| {
+            let flows = all.iter().filter(|flow| {
                 flow.trigger.table == table
                     && flow.source == self.plan.nodes[at].group
                     && flow.target == self.plan.nodes[next].group
@@ -136,13 +171,14 @@ impl<'a> Oracle<'a> {
                 continue;
             }
             let longer = Way {
+                steps: way.steps,
                 nodes: way.nodes.iter().copied().chain([next]).collect(),
                 hops: way.hops.iter().cloned().chain([hop]).collect(),
             };
             if next == node {
                 ways.push(longer);
             } else {
-                self.follow(longer, node, goal, ways);
+                self.follow(longer, node, goal, all, ways);
             }
         }
     }
@@ -156,11 +192,9 @@ impl<'a> Oracle<'a> {
             for number in 0..way.hops.len() {
                 hops.push(self.hop(way, number, alias).await?);
             }
-            *condition = if hops.is_empty() {
-                "1 = 1".to_owned()
-            } else {
-                hops.join(" and ")
-            };
+            let (first, last) = way.steps;
+            hops.push(format!("{alias}.step between {first} and {last}"));
+            *condition = hops.join(" and ");
         }
         let [passes, later_passes] = conditions;
         let key = table.key.columns().iter();

@@ -5,7 +5,7 @@ use super::table::Table;
 use symstream_shared::db::DatabaseKind;
 
 /// Everything that is decided before the first row is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The nodes; the first is the registration server.
     pub nodes: Vec<Node>,
@@ -37,7 +37,7 @@ pub struct Node {
 }
 
 /// `sym_node_group_link`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GroupLink {
     /// From here
     pub source: String,
@@ -48,7 +48,7 @@ pub struct GroupLink {
 }
 
 /// `sym_channel`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Channel {
     /// Its id.
     pub id: String,
@@ -120,7 +120,7 @@ pub enum LoadSelect {
 }
 
 /// `sym_trigger`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trigger {
     /// `trigger_id`
     pub id: String,
@@ -151,7 +151,7 @@ pub struct Trigger {
 }
 
 /// `sym_router`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Router {
     /// `router_id`
     pub id: String,
@@ -168,7 +168,7 @@ pub struct Router {
 }
 
 /// `sym_trigger_router`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TriggerRouter {
     /// `trigger_id`
     pub trigger: String,
@@ -193,6 +193,8 @@ pub struct Habits {
     pub reload_at_once: bool,
     /// Nodes and channels are switched off and miss what happens meanwhile.
     pub misses: bool,
+    /// Rules are other ones in each phase.
+    pub changes: bool,
     /// How many phases; everything is quiet between them.
     pub phases: usize,
 }

@@ -3,7 +3,7 @@
 use super::disturb;
 use super::history::{Connection, Disturbance, History, Piece, Transaction};
 use super::judge::{compare, content};
-use super::oracle::{Missed, Oracle};
+use super::oracle::{Era, Missed, Oracle};
 use super::plan::Plan;
 use super::write::Write;
 use std::fmt::Write as _;
@@ -17,24 +17,26 @@ use symstream_tests::pair::loaded;
 /// How often a transaction is tried that other writers make impossible.
 const ATTEMPTS: usize = 50;
 
-/// Warnings that say nothing of what went wrong: of the servers, of what is not there yet in the first seconds, and of
-/// what is tried again because several write at once.
-const EXPECTED: [&str; 5] = [
+/// Warnings that say nothing of what went wrong: of the servers, of what is not there yet in the first seconds, of what
+/// is tried again because several write at once, of what the test does itself.
+const EXPECTED: [&str; 6] = [
     "nats asks for no login",
     "TRUNCATE fires no trigger",
     "waits error=",
     "waiting for",
     "the configuration can not be read now; trying again",
+    "the node is enabled again",
 ];
 
 /// Runs everything and judges.
 ///
 /// # Panics
 /// When a node does not hold what it has to hold, or anything takes too long.
-pub async fn run(seed: u64, plan: &Plan, history: &History) {
+pub async fn run(seed: u64, plans: &[Plan], history: &History) {
+    let plan = &plans[0];
     let mut network = Network::start().await;
     let report = network.folder.join(format!("seed-{seed}.txt"));
-    std::fs::write(&report, describe(seed, plan, history)).expect("write the configuration and the history");
+    std::fs::write(&report, describe(seed, plans, history)).expect("write the configuration and the history");
     eprintln!(
         "SYM_TEST_SEED={seed}; configuration and history: {}",
         report.display()
@@ -44,7 +46,17 @@ pub async fn run(seed: u64, plan: &Plan, history: &History) {
     let databases: Vec<TestDatabase> = sites.iter().map(|site| site.database.clone()).collect();
     ready(&network, plan, &sites).await;
     let mut missed: Vec<Missed> = Vec::new();
-    for phase in &history.phases {
+    let mut eras: Vec<Era<'_>> = Vec::new();
+    for (plan, phase) in plans.iter().zip(&history.phases) {
+        let has_changed = plan.habits.changes && !eras.is_empty();
+        let since = eras.last().map_or(0, |era| era.steps.1 + 1);
+        eras.push(Era {
+            plan,
+            steps: (since, phase.last),
+        });
+        if has_changed {
+            disturb::change_rules(plan, &network, &sites).await;
+        }
         missed.extend(disturb::begin(plan, phase, &sites).await);
         let writers: Vec<_> = phase
             .connections
@@ -65,7 +77,7 @@ pub async fn run(seed: u64, plan: &Plan, history: &History) {
             disturb::reload(plan, reload, &network, &sites).await;
         }
         settle(&sites).await;
-        let rows = judge(plan, &databases, &missed).await.unwrap_or_else(|found| {
+        let rows = judge(&eras, &databases, &missed).await.unwrap_or_else(|found| {
             panic!("SYM_TEST_SEED={seed}, {}:\n{found}", report.display());
         });
         eprintln!("{rows} rows are as they have to be");
@@ -188,8 +200,9 @@ async fn settle(sites: &[Site]) {
 ///
 /// # Errors
 /// All differences.
-pub async fn judge(plan: &Plan, databases: &[TestDatabase], missed: &[Missed]) -> Result<usize, String> {
-    let oracle = Oracle::new(plan, databases, missed);
+pub async fn judge(eras: &[Era<'_>], databases: &[TestDatabase], missed: &[Missed]) -> Result<usize, String> {
+    let plan = eras[0].plan;
+    let oracle = Oracle::new(eras, databases, missed);
     let (mut rows, mut differences) = (0, String::new());
     for (number, node) in plan.nodes.iter().enumerate() {
         for (index, table) in plan.tables.iter().enumerate() {
@@ -278,13 +291,17 @@ async fn execute(database: &TestDatabase, script: &Script) -> Result<(), DbError
     }
 }
 
-fn describe(seed: u64, plan: &Plan, history: &History) -> String {
+fn describe(seed: u64, plans: &[Plan], history: &History) -> String {
+    let plan = &plans[0];
     let mut text = format!("SYM_TEST_SEED={seed}\n\n{plan:#?}\n\n");
     for node in &plan.nodes {
         let tables: String = plan.tables.iter().map(|table| table.ddl(node.kind)).collect();
         let _ = writeln!(text, "-- tables of {} ({})\n{tables}", node.id, node.kind);
     }
     let _ = writeln!(text, "-- configuration\n{}", plan.sql());
+    for (number, plan) in plans.iter().enumerate().filter(|_| plan.habits.changes) {
+        let _ = writeln!(text, "-- rules of phase {number}\n{}", plan.change_sql());
+    }
     let mut show = |title: String, node: usize, transactions: &[Transaction]| {
         let _ = writeln!(text, "-- {title}");
         for transaction in transactions {
