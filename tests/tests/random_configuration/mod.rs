@@ -2,6 +2,7 @@
 //!
 //! `SYM_TEST_SEED=…` replays a seed, `SYM_TEST_SEEDS=n` runs n random ones.
 
+mod choices;
 mod configuration;
 mod disturb;
 mod generate;
@@ -9,9 +10,12 @@ mod history;
 mod judge;
 mod judged;
 mod oracle;
+mod phases;
 mod plan;
+mod rules;
 mod run;
 mod selection;
+mod statements;
 mod table;
 mod write;
 
@@ -26,7 +30,7 @@ fn number(name: &str) -> Option<u64> {
 async fn run_seed(seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     let plans = generate::plans(&mut rng);
-    let history = history::history(&plans, &mut rng);
+    let history = phases::history(&plans, &mut rng);
     run::run(seed, &plans, &history).await;
 }
 
@@ -52,11 +56,16 @@ async fn rows_that_go_round_a_ring_of_four_nodes_are_where_they_belong() {
 }
 
 #[tokio::test]
-async fn rows_that_three_nodes_miss_and_reload_are_where_they_belong() {
+async fn rows_are_where_they_belong_when_rules_change_and_nodes_miss_some() {
     run_seed(2).await;
 }
 
 #[tokio::test]
+async fn rows_that_come_back_with_other_owners_are_where_they_belong() {
+    run_seed(3).await;
+}
+
+#[tokio::test]
 async fn rows_that_are_written_at_one_node_and_then_at_another_are_where_they_belong() {
-    run_seed(4).await;
+    run_seed(7).await;
 }
