@@ -67,6 +67,13 @@ pub enum Disturbance {
     Reload(Reload),
 }
 
+impl Disturbance {
+    /// Whether services end.
+    pub fn ends_services(&self) -> bool {
+        matches!(self, Self::Restart { .. } | Self::Kill { .. })
+    }
+}
+
 /// A table is reloaded at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {

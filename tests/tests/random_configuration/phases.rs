@@ -121,7 +121,16 @@ impl Writer<'_> {
             .collect();
         let steps = (first, self.step);
         let count = self.one_of(&[0, 0, 1, 1, 2]);
-        let disturbances = (0..count).filter_map(|_| self.disturbance()).collect();
+        let mut disturbances: Vec<Disturbance> = Vec::new();
+        for disturbance in (0..count).filter_map(|_| self.disturbance()).collect::<Vec<_>>() {
+            // A service that has only just started ends by the signal that asks it to.
+            let is_alone = disturbances
+                .iter()
+                .all(|other| !other.ends_services() || !disturbance.ends_services());
+            if is_alone {
+                disturbances.push(disturbance);
+            }
+        }
         let reloads = if self.plan.habits.reload && self.chance(0.6) {
             self.reload().into_iter().collect()
         } else {

@@ -154,7 +154,19 @@ impl Writer<'_> {
         vec![self.at(table, what)]
     }
 
+    /// Whether a row may get another key. Where rules keep that from a target, the row stays there under its old key, and
+    /// its bond's links may not end.
+    fn may_rename(&self, table: usize) -> bool {
+        let flows = self.plan.flows();
+        let mut flows = flows.iter().filter(|flow| flow.trigger.table == table);
+        let passes = flows.all(|flow| flow.events.update && flow.trigger.conditions.update.is_none());
+        passes || !self.plan.habits.rebirth
+    }
+
     fn rename(&mut self, family: usize, table: usize) -> Vec<Write> {
+        if !self.may_rename(table) {
+            return self.update(family, table);
+        }
         let Some(from) = self.one_row(family, table) else {
             return Vec::new();
         };
@@ -172,7 +184,7 @@ impl Writer<'_> {
         let by = self.families[family].next;
         let can_shift = self.plan.tables[table].key.shift(by).is_some() && by < SHIFT_MAX;
         // Where another node wrote before, this one may have a row under its old key beside the one under its new key.
-        if self.plan.habits.handover || !can_shift {
+        if self.plan.habits.handover || !can_shift || !self.may_rename(table) {
             return self.update(family, table);
         }
         for number in self.rows(family, table) {
