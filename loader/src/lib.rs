@@ -14,6 +14,7 @@ mod channel;
 mod dialect;
 mod error;
 mod freshness;
+mod holds;
 mod hole;
 mod intake;
 mod lane;

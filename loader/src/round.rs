@@ -3,6 +3,7 @@
 use crate::attempt::now_ms;
 use crate::batch::{BatchKey, BatchLoader, Content, LoadError};
 use crate::channel::Context;
+use crate::holds::Holds;
 use crate::hole::Holes;
 use crate::intake::{Intake, LastFetch, Ways};
 use crate::lane::{Arrival, Hold, Lane, Step};
@@ -39,11 +40,12 @@ pub(crate) enum RoundError {
 /// What a channel remembers from one round to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    holds: Holds,
     holes: Holes,
     last_fetch: LastFetch,
 }
 
-/// The state of a round; all of it but the pauses of its holes can be read again from the database.
+/// The state of a round; all of it but the pauses of its holds and holes can be read again from the database.
 pub(crate) struct Round<'a> {
     context: &'a Context,
     channel: &'a ChannelId,
@@ -52,6 +54,7 @@ pub(crate) struct Round<'a> {
     loader: BatchLoader,
     pub(crate) intake: Intake<'a>,
     lanes: HashMap<NodeId, Lane>,
+    holds: &'a mut Holds,
     holes: &'a mut Holes,
 }
 
@@ -62,7 +65,11 @@ impl<'a> Round<'a> {
         ways: Ways,
         memory: &'a mut Memory,
     ) -> Result<Self, RoundError> {
-        let Memory { holes, last_fetch } = memory;
+        let Memory {
+            holds,
+            holes,
+            last_fetch,
+        } = memory;
         let ledger = Ledger::new(&context.tables, channel);
         let spool = Spool::new(&context.tables, channel);
         let mut conn = context.database.conn().await?;
@@ -70,12 +77,7 @@ impl<'a> Round<'a> {
         for record in ledger.lanes(&mut conn).await? {
             let mut lane = Lane::new(record.position);
             if let Some((batch_id, attempts)) = record.held {
-                lane.held(Hold {
-                    batch_id,
-                    attempts,
-                    next_attempt: Instant::now(),
-                    message: String::new(),
-                });
+                lane.held(holds.begin(&record.source, batch_id, attempts, Instant::now()));
             }
             lanes.insert(record.source, lane);
         }
@@ -106,6 +108,7 @@ impl<'a> Round<'a> {
             ),
             intake,
             lanes,
+            holds,
             holes,
         })
     }
@@ -310,6 +313,7 @@ impl<'a> Round<'a> {
         if let Some(lane) = self.lanes.get_mut(&batch.source) {
             lane.applied(batch.batch_id);
         }
+        self.holds.applied(&batch.source);
         self.watch_hole(&batch.source);
         tracing::debug!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id = batch.batch_id, "batch applied");
     }
@@ -371,12 +375,14 @@ impl<'a> Round<'a> {
                 last: true,
                 whole: false,
             });
-            lane.held(Hold {
+            let hold = Hold {
                 batch_id: batch.batch_id,
                 attempts: attempts + 1,
                 next_attempt: Instant::now() + pause,
                 message,
-            });
+            };
+            self.holds.held(&batch.source, &hold);
+            lane.held(hold);
         }
         Ok(news)
     }

@@ -1,6 +1,7 @@
 //! The agent between a real NATS and a real database.
 
 use crate::fixture::{Fixture, PATIENCE, Running, batch};
+use std::time::{Duration, Instant};
 use symstream_tests::eventually::eventually;
 
 #[tokio::test]
@@ -81,6 +82,35 @@ async fn a_failed_batch_holds_its_lane_alone_and_outlives_a_restart() {
             .await,
         [["1", "OK"], ["2", "OK"]]
     );
+}
+
+#[tokio::test]
+async fn a_held_lane_keeps_its_pauses_and_its_one_error_whatever_else_the_channel_waits_for() {
+    // GIVEN a lane that is held, and one that lacks a batch and so is looked at again and again
+    let fixture = Fixture::new().await;
+    fixture.register().await;
+    let agent = Running::start(&fixture.engine);
+    fixture.publish(&batch("depot", 3, 2, &["103", "depot"])).await;
+    let published = Instant::now();
+    fixture.publish(&batch("cloud", 1, 0, &["1", "∅"])).await;
+
+    // WHEN it was tried for the fourth time
+    eventually(PATIENCE, "four attempts", || async {
+        let attempts =
+            "select coalesce(max(attempt_count), 0) from sym_incoming_lane where source_node_id = 'cloud'";
+        let count = fixture.db.number(attempts).await;
+        if count >= 4 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    // THEN pauses of 1, 2 and 4 seconds have passed, less a quarter, and the error was recorded once
+    assert!(
+        published.elapsed() > Duration::from_secs(5),
+        "{:?}",
+        published.elapsed()
+    );
+    let errors = "select count(*) from sym_incoming_batch_hist where status = 'ER'";
+    assert_eq!(fixture.db.number(errors).await, 1);
+    agent.stop().await;
 }
 
 #[tokio::test]
