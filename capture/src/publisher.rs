@@ -11,7 +11,12 @@
 //! 4. it waits until the newest configuration was asked for over the connection that is there now: what was captured
 //!    while NATS was away is routed by the rules that hold when it is back;
 //! 5. a batch is encoded in one snapshot transaction, completely, because each message names how many there are;
-//!    then published, one message in flight, fenced by the subject's last sequence.
+//!    then published, one message in flight, fenced by the subject's last sequence. From its first part on nothing but the end
+//!    of the process keeps it from being published to its last one.
+
+mod sending;
+
+pub(crate) use sending::Sending;
 
 use crate::answers::Asker;
 use crate::batch_rows::{BatchRows, Piece};
@@ -19,11 +24,11 @@ use crate::batch_store::{self, StoredBatch};
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
-use crate::source::{ConfigReceiver, Source, now_ms};
+use crate::source::{ConfigReceiver, Source};
 use crate::spool::Spool;
 use crate::state;
 use crate::supervision::until_done;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,87 +102,108 @@ async fn publish_channel(
     let mut connections = bus.connections();
     loop {
         connections.borrow_and_update();
-        tokio::select! {
-            biased;
-            ended = publish_batches(source, bus, channel, config.clone(), cut.clone()) => return ended,
-            // The batch in hand was encoded over the connection before: there may be newer rules for it.
-            changed = connections.changed() => if changed.is_err() {
-                std::future::pending::<()>().await;
+        let mut publisher = bus.captured(&source.node, channel);
+        let last = resume(source, channel, &mut publisher).await?;
+        let mut publishing = Publishing {
+            source,
+            bus,
+            config: config.clone(),
+            cut: cut.clone(),
+            publisher,
+            encoder: Encoder {
+                source,
+                channel,
+                history: HistCache::new(),
+                version: None,
             },
+            last,
+            waiting: VecDeque::new(),
+        };
+        loop {
+            let begun = tokio::select! {
+                biased;
+                begun = publishing.begin() => begun?,
+                // The batch in hand was encoded over the connection before: there may be newer rules for it.
+                changed = connections.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => std::future::pending().await,
+                },
+            };
+            publishing.finish(begun).await?;
         }
     }
 }
 
-/// Publishes from where the subject says, until it is dropped.
-async fn publish_batches(
-    source: &Source,
-    bus: &Bus,
-    channel: &ChannelId,
-    mut config: ConfigReceiver,
-    mut cut: watch::Receiver<u64>,
-) -> Result<Infallible, Error> {
-    let mut publisher = bus.captured(&source.node, channel);
-    let mut last = resume(source, channel, &mut publisher).await?;
-    let mut encoder = Encoder {
-        source,
-        channel,
-        history: HistCache::new(),
-        version: None,
-    };
-    loop {
-        cut.borrow_and_update();
-        let mut conn = source.database.conn().await?;
-        let batches = batch_store::next(&mut conn, &source.tables, channel, last, BATCHES_AHEAD).await?;
-        drop(conn);
-        if batches.is_empty() {
-            let waited = tokio::time::timeout(LOOK_EVERY, cut.changed()).await;
-            if let Ok(Err(_)) = waited {
-                // The reader is gone: the agent stops.
-                std::future::pending::<()>().await;
+/// One channel's publishing, from where its subject said.
+struct Publishing<'a> {
+    source: &'a Source,
+    bus: &'a Bus,
+    config: ConfigReceiver,
+    cut: watch::Receiver<u64>,
+    publisher: CapturedPublisher,
+    encoder: Encoder<'a>,
+    /// The last batch that was published whole.
+    last: i64,
+    /// Those behind it that were looked up.
+    waiting: VecDeque<StoredBatch>,
+}
+
+impl Publishing<'_> {
+    /// Stores the first part of the next batch, once there is one. Dropped, it leaves a message that may still be
+    /// stored: only [`resume`] tells where to go on.
+    async fn begin(&mut self) -> Result<Sending, Error> {
+        let batch = self.next().await?;
+        let channel = self.encoder.channel;
+        let config = enabled(&mut self.config, self.bus, channel, batch.configuration_version).await;
+        let spool = self.encoder.encode(&config, &batch).await?;
+        let header = PartHeader {
+            source: self.source.node.clone(),
+            target: None,
+            channel: channel.clone(),
+            batch_id: batch.batch_id,
+            previous_batch_id: None,
+            batch_type: BatchType::Event,
+            rows: 0,
+            part: 0,
+            part_last: 0,
+            configuration_version: config.version,
+            time_ms: 0,
+        };
+        let mut sending = Sending::new(header, spool)?;
+        sending.publish_next(&mut self.publisher).await?;
+        Ok(sending)
+    }
+
+    /// Publishes the rest of a batch. A part of it is stored, so neither its rows nor its configuration can change any
+    /// more, and a connection that is lost is only waited for. Were it given up here, a part that waits in the client
+    /// could complete it while its rows are published anew under another number.
+    async fn finish(&mut self, mut sending: Sending) -> Result<(), Error> {
+        while sending.publish_next(&mut self.publisher).await? {}
+        self.last = sending.batch_id();
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<StoredBatch, Error> {
+        loop {
+            if let Some(batch) = self.waiting.pop_front() {
+                return Ok(batch);
+            }
+            self.cut.borrow_and_update();
+            let (tables, channel) = (&self.source.tables, self.encoder.channel);
+            let mut conn = self.source.database.conn().await?;
+            self.waiting = batch_store::next(&mut conn, tables, channel, self.last, BATCHES_AHEAD)
+                .await?
+                .into();
+            drop(conn);
+            if self.waiting.is_empty() {
+                let waited = tokio::time::timeout(LOOK_EVERY, self.cut.changed()).await;
+                if let Ok(Err(_)) = waited {
+                    // The reader is gone: the agent stops.
+                    std::future::pending::<()>().await;
+                }
             }
         }
-        for batch in batches {
-            let config = enabled(&mut config, bus, channel, batch.configuration_version).await;
-            let spool = encoder.encode(&config, &batch).await?;
-            let header = PartHeader {
-                source: source.node.clone(),
-                target: None,
-                channel: channel.clone(),
-                batch_id: batch.batch_id,
-                previous_batch_id: None,
-                batch_type: BatchType::Event,
-                rows: 0,
-                part: 0,
-                part_last: 0,
-                configuration_version: config.version,
-                time_ms: 0,
-            };
-            publish(&mut publisher, header, spool).await?;
-            last = batch.batch_id;
-        }
     }
-}
-
-/// Publishes a batch's messages one after the other.
-pub(crate) async fn publish(
-    publisher: &mut CapturedPublisher,
-    batch: PartHeader,
-    spool: Spool,
-) -> Result<(), Error> {
-    let part_last = spool.count();
-    for (part, message) in (1..).zip(spool.into_parts()?) {
-        let (rows, body) = message?;
-        let header = PartHeader {
-            rows,
-            part,
-            part_last,
-            time_ms: now_ms(),
-            ..batch.clone()
-        };
-        publisher.publish(&header, body).await?;
-    }
-    tracing::debug!(channel = %batch.channel, batch_id = batch.batch_id, part_count = part_last, "batch published");
-    Ok(())
 }
 
 /// The last batch of the channel that was published whole; 0 for none.
@@ -186,7 +212,8 @@ async fn resume(
     channel: &ChannelId,
     publisher: &mut CapturedPublisher,
 ) -> Result<i64, Error> {
-    let Some(published) = publisher.last().await? else {
+    // What a process or a connection before this one sent may still come: a number is given up only when it can not.
+    let Some(published) = publisher.last_for_good().await? else {
         return Ok(0);
     };
     let tables = &source.tables;

@@ -6,6 +6,7 @@ use crate::error::BusError;
 use crate::header::PartHeader;
 use crate::subject::token;
 use async_nats::HeaderMap;
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use std::time::Duration;
 use symstream_shared::id::{ChannelId, NodeId};
@@ -57,6 +58,49 @@ impl CapturedPublisher {
     /// # Errors
     /// [`BusError::Unreachable`], [`BusError::Missing`] (no stream yet), [`BusError::Malformed`].
     pub async fn last(&mut self) -> Result<Option<PublishedPart>, BusError> {
+        Ok(self.last_message().await?.map(|(part, _)| part))
+    }
+
+    /// What stands last on the subject, like [`Self::last`], once nothing can come between it and the next message: a
+    /// message that was sent before, by whomever, and is still on its way is refused. An unfinished batch's last part is
+    /// stored a second time for that, which nobody acts upon.
+    ///
+    /// # Errors
+    /// Those of [`Self::last`].
+    pub async fn last_for_good(&mut self) -> Result<Option<PublishedPart>, BusError> {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(5));
+        loop {
+            let Some((part, message)) = self.last_message().await? else {
+                return Ok(None);
+            };
+            // What may be on its way behind a whole batch has the number of the next one, and is met by its fence.
+            if part.part == part.part_last {
+                return Ok(Some(part));
+            }
+            let mut headers = HeaderMap::new();
+            for (name, values) in message.headers.iter() {
+                if *name != async_nats::header::NATS_MESSAGE_ID
+                    && *name != async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE
+                {
+                    for value in values {
+                        headers.append(name.clone(), value.clone());
+                    }
+                }
+            }
+            match self
+                .store(headers, message.payload.clone(), message.sequence)
+                .await
+            {
+                Ok((sequence, _)) => {
+                    self.last_sequence = Some(sequence);
+                    return Ok(Some(part));
+                }
+                Err(message) => self.wait(&mut backoff, &message).await,
+            }
+        }
+    }
+
+    async fn last_message(&mut self) -> Result<Option<(PublishedPart, StreamMessage)>, BusError> {
         let stream_name = self.bus.subjects.capture_stream();
         let stream = self
             .bus
@@ -73,12 +117,13 @@ impl CapturedPublisher {
                 let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
                 self.last_sequence = Some(message.sequence);
                 self.last_part = Some((header.batch_id, header.part));
-                Ok(Some(PublishedPart {
+                let part = PublishedPart {
                     batch_id: header.batch_id,
                     part: header.part,
                     part_last: header.part_last,
                     time_ms: header.time_ms,
-                }))
+                };
+                Ok(Some((part, message)))
             }
             Err(err) => match err.kind() {
                 LastRawMessageErrorKind::NoMessageFound => {
@@ -131,7 +176,11 @@ impl CapturedPublisher {
                     {
                         return Ok(());
                     }
-                    Ok(Some(stored)) if (stored.batch_id, stored.part) >= wanted => {
+                    // Whatever came behind our last message, and is not this one, is somebody else's.
+                    Ok(Some(stored))
+                        if (stored.batch_id, stored.part) >= wanted
+                            || known.is_some_and(|known| (stored.batch_id, stored.part) > known) =>
+                    {
                         return Err(BusError::Fenced {
                             subject: self.subject.clone(),
                             found: format!("batch {} part {}", stored.batch_id, stored.part),
@@ -173,11 +222,23 @@ impl CapturedPublisher {
         last_sequence: u64,
     ) -> Result<Option<u64>, String> {
         let mut headers: HeaderMap = header.to_map();
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
+        let (sequence, duplicate) = self.store(headers, body, last_sequence).await?;
+        Ok((!duplicate).then_some(sequence))
+    }
+
+    /// Stores a message behind `last_sequence` and nowhere else: its sequence, and whether the server takes it for one
+    /// that it has.
+    async fn store(
+        &self,
+        mut headers: HeaderMap,
+        body: bytes::Bytes,
+        last_sequence: u64,
+    ) -> Result<(u64, bool), String> {
         headers.insert(
             async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
             last_sequence.to_string(),
         );
-        headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
         let ack = self
             .bus
             .publishing
@@ -186,7 +247,7 @@ impl CapturedPublisher {
             .map_err(|err| err.to_string())?
             .await
             .map_err(|err| err.to_string())?;
-        Ok((!ack.duplicate).then_some(ack.sequence))
+        Ok((ack.sequence, ack.duplicate))
     }
 
     async fn wait(&self, backoff: &mut Backoff, message: &str) {

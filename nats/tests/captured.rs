@@ -100,6 +100,43 @@ async fn a_part_of_another_attempt_at_the_same_batch_is_not_taken_for_ones_own()
 }
 
 #[tokio::test]
+async fn what_was_on_its_way_does_not_come_behind_an_unfinished_batch_that_was_looked_at_for_good() {
+    let Fixture { server, bus } = fixture().await;
+    let mut late = bus.captured(&source(), &channel());
+    late.publish(&header(1, 1, 1), vec![1]).await.expect("publish");
+    late.publish(&header(2, 1, 2), vec![2]).await.expect("publish");
+    let mut next = bus.captured(&source(), &channel());
+    let last = next.last_for_good().await.expect("last").expect("a part");
+    assert_eq!((last.batch_id, last.part, last.part_last), (2, 1, 2));
+    // What waited in the queue of a client names the sequence that it knew: that of batch 2's first part.
+    let client = async_nats::connect(server.url()).await.expect("connect");
+    let jetstream = async_nats::jetstream::new(client);
+    let stream = jetstream.get_stream("SYM_CAPTURE").await.expect("stream");
+    let first = stream.get_raw_message(2).await.expect("message");
+    let mut headers = first.headers.clone();
+    headers.insert("Nats-Msg-Id", "late");
+    headers.insert("Nats-Expected-Last-Subject-Sequence", "2");
+    let sent = jetstream
+        .publish_with_headers("sym.capture.source=2E1.sale", headers, first.payload.clone())
+        .await
+        .expect("sent");
+    let refused = sent.await.expect_err("another stands last");
+    assert!(refused.to_string().contains("sequence"), "{refused}");
+    next.publish(&header(3, 1, 1), vec![4]).await.expect("publish");
+    // AND one that was faster is seen
+    let mut faster = bus.captured(&source(), &channel());
+    faster.publish(&header(4, 1, 2), vec![5]).await.expect("publish");
+    let mut slower = bus.captured(&source(), &channel());
+    slower.last().await.expect("last");
+    faster.publish(&header(4, 2, 2), vec![6]).await.expect("publish");
+    let fenced = slower
+        .publish(&header(5, 1, 1), vec![7])
+        .await
+        .expect_err("somebody completed the batch");
+    assert!(matches!(fenced, BusError::Fenced { .. }), "{fenced}");
+}
+
+#[tokio::test]
 async fn sources_whose_ids_differ_in_no_ascii_letter_are_told_apart() {
     let Fixture { server: _server, bus } = fixture().await;
     for id in ["é", "è"] {

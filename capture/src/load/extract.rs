@@ -7,7 +7,7 @@ use crate::batch_store;
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
-use crate::publisher::publish;
+use crate::publisher::Sending;
 use crate::source::{Source, now_ms};
 use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
 use symstream_shared::db::{Param, Tx, TxKind};
@@ -157,6 +157,8 @@ impl Load<'_> {
             configuration_version: self.config.version,
             time_ms: 0,
         };
-        publish(&mut self.publisher, header, spool).await
+        let mut sending = Sending::new(header, spool)?;
+        while sending.publish_next(&mut self.publisher).await? {}
+        Ok(())
     }
 }

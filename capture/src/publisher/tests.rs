@@ -3,14 +3,15 @@
 use super::*;
 use crate::batch_store::StoredBatch;
 use crate::cutter::Cut;
-use crate::source::KnownConfig;
+use crate::source::{KnownConfig, now_ms};
 use crate::sync_triggers::sync_triggers;
-use crate::testing::TestNode;
+use crate::testing::{Gate, TestNode};
 use symstream_nats::PARTITION_COUNT;
 use symstream_shared::db::DatabaseKind::Sqlite;
 use symstream_shared::engine::Engine;
 use symstream_shared::model::local_configuration;
 use symstream_shared::wire::Message;
+use symstream_tests::eventually::eventually;
 use symstream_tests::server::NatsServer;
 use tokio::sync::mpsc;
 
@@ -24,6 +25,8 @@ struct Fixture {
     config: watch::Sender<KnownConfig>,
     cut: watch::Sender<u64>,
     server: NatsServer,
+    /// What the node's own connection goes through.
+    gate: Gate,
 }
 
 impl Fixture {
@@ -39,7 +42,8 @@ impl Fixture {
             .await;
         let mut source = node.source.clone();
         let mut engine = Engine::clone(&source.engine);
-        engine.nats.urls = vec![server.url()];
+        let gate = Gate::start(&server.url()).await;
+        engine.nats.urls = vec![gate.url()];
         source.engine = Arc::new(engine);
         let mut conn = source.database.conn().await.expect("connection");
         let config = local_configuration(&mut conn, &source.tables)
@@ -63,7 +67,22 @@ impl Fixture {
             config: watch::Sender::new(known),
             cut: watch::Sender::new(0),
             server,
+            gate,
         }
+    }
+
+    /// What the configuration's loop does after a reconnect.
+    async fn config_over_the_new_connection(&self) {
+        let mut connections = self.bus.connections();
+        let before = self.config.borrow().asked_over;
+        let over = async {
+            while self.bus.connection().is_none() || self.bus.connection() == before {
+                connections.changed().await.expect("connections");
+            }
+        };
+        tokio::time::timeout(PATIENCE, over).await.expect("a connection");
+        let asked_over = self.bus.connection();
+        self.config.send_modify(|known| known.asked_over = asked_over);
     }
 
     fn channel() -> ChannelId {
@@ -72,10 +91,13 @@ impl Fixture {
 
     /// Writes one row, which is cut as one batch.
     async fn batch(&self, id: i64) {
-        self.node
-            .db
-            .run(&format!("insert into item values ({id}, 'name {id}')"))
+        self.batch_of(&format!("insert into item values ({id}, 'name {id}')"))
             .await;
+    }
+
+    /// Runs what writes one row, which is cut as one batch.
+    async fn batch_of(&self, insert: &str) {
+        self.node.db.run(insert).await;
         let data_id = self.node.db.number("select max(data_id) from sym_data").await;
         let mut runs = crate::data_runs::DataRuns::default();
         runs.push(data_id);
@@ -131,12 +153,23 @@ impl Fixture {
         publisher.publish(&header, vec![0]).await.expect("published");
     }
 
+    /// A connection of its own to NATS.
+    async fn other_bus(&self) -> Bus {
+        let mut engine = Engine::clone(&self.source.engine);
+        engine.nats.urls = vec![self.server.url()];
+        Bus::connect(&engine, "test").await.expect("nats")
+    }
+
     /// The messages as a router gets them: `batch part/last`, with the ids of the rows where they can be read.
     fn messages(&self) -> Messages {
+        self.messages_over(&self.bus)
+    }
+
+    fn messages_over(&self, bus: &Bus) -> Messages {
         let (message_tx, message_rx) = mpsc::channel(16);
         let mut tasks = JoinSet::new();
         for partition in 0..PARTITION_COUNT {
-            let mut deliveries = self.bus.partition(partition);
+            let mut deliveries = bus.partition(partition);
             let message_tx = message_tx.clone();
             tasks.spawn(async move {
                 loop {
@@ -211,12 +244,48 @@ async fn a_batch_that_was_published_in_part_goes_out_whole_under_a_new_number_be
     f.leave(2, 1, 2).await;
     assert_eq!(messages.next(2).await, ["1 1/1:", "2 1/2:"]);
     let _publishing = f.publish();
-    assert_eq!(messages.next(2).await, ["4 1/1: 2", "5 1/1: 3"]);
+    // The part comes once more, so that nothing that is on its way can stand behind it.
+    assert_eq!(messages.next(3).await, ["2 1/2:", "4 1/1: 2", "5 1/1: 3"]);
     let numbers: Vec<i64> = f.batches().await.iter().map(|batch| batch.batch_id).collect();
     assert_eq!(numbers, [1, 4, 5]);
     // AND the numbers after it are new, too
     f.batch(4).await;
     assert_eq!(messages.next(1).await, ["6 1/1: 4"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_between_two_parts_leaves_the_batch_as_it_is() {
+    let f = Fixture::start().await;
+    let other = f.other_bus().await;
+    let mut messages = f.messages_over(&other);
+    // GIVEN a batch of many parts, whose text can not be compressed
+    f.batch_of("insert into item values (1, hex(randomblob(8000000)))")
+        .await;
+    f.batch(2).await;
+    let _publishing = f.publish();
+    let mut seen = messages.next(1).await;
+    // WHEN the connection goes while it is published, and comes again
+    f.gate.close();
+    let count: usize = seen[0]
+        .split_once('/')
+        .and_then(|(_, rest)| rest.strip_suffix(':'))
+        .and_then(|count| count.parse().ok())
+        .expect("a number");
+    assert!(count > 5, "{seen:?}");
+    eventually(PATIENCE, "the connection to be gone", || async {
+        f.bus
+            .connection()
+            .map_or(Ok(()), |_| Err("it is there".to_owned()))
+    })
+    .await;
+    f.gate.open();
+    f.config_over_the_new_connection().await;
+    // THEN it goes on under its number, and nothing comes twice
+    seen.extend(messages.next(count).await);
+    let expected = (1..=count)
+        .map(|part| format!("1 {part}/{count}:"))
+        .chain(["2 1/1: 2".to_owned()]);
+    assert_eq!(seen, expected.collect::<Vec<_>>());
 }
 
 #[tokio::test]
