@@ -233,7 +233,11 @@ impl Delivery {
     /// # Errors
     /// [`BusError::Malformed`] when the message is no part of a batch.
     pub fn header(&self) -> Result<PartHeader, BusError> {
-        PartHeader::from_map(&self.message.subject, self.message.headers.as_ref())
+        PartHeader::from_map(&self.message.subject, self.headers())
+    }
+
+    pub(crate) fn headers(&self) -> Option<&async_nats::HeaderMap> {
+        self.message.headers.as_ref()
     }
 
     /// Acknowledges and waits until the server knows. A failure is harmless wherever a repeated message is

@@ -78,6 +78,24 @@ impl PartHeader {
         map
     }
 
+    /// The headers of a captured message. What its sender may publish stands in the subject, so the headers have to name
+    /// the same source and channel: no node sends as another.
+    pub(crate) fn of_captured(subject: &str, map: Option<&HeaderMap>) -> Result<Self, BusError> {
+        let header = Self::from_map(subject, map)?;
+        let named = [header.source.as_str(), header.channel.as_str()].map(crate::subject::token);
+        let mut subject_end = subject.rsplitn(3, '.').take(2);
+        if named.iter().rev().all(|token| subject_end.next() == Some(token)) {
+            return Ok(header);
+        }
+        Err(BusError::Malformed {
+            subject: subject.to_owned(),
+            message: format!(
+                "its headers say that it is of source {} and channel {}",
+                header.source, header.channel
+            ),
+        })
+    }
+
     pub(crate) fn from_map(subject: &str, map: Option<&HeaderMap>) -> Result<Self, BusError> {
         let malformed = |message: String| BusError::Malformed {
             subject: subject.to_owned(),
@@ -180,6 +198,39 @@ mod tests {
             PartHeader::from_map("s", Some(&header.to_map())).expect("headers"),
             header
         );
+    }
+
+    #[test]
+    fn a_captured_message_is_its_senders() {
+        let header = PartHeader {
+            source: NodeId::new("s.1").expect("id"),
+            target: None,
+            channel: ChannelId::new("c").expect("id"),
+            batch_id: 17,
+            previous_batch_id: None,
+            batch_type: BatchType::Event,
+            rows: 3,
+            part: 1,
+            part_last: 1,
+            configuration_version: 4,
+            time_ms: 0,
+        };
+        let map = header.to_map();
+        for subject in ["sym.captured.7.s=2E1.c", "sym.capture.s=2E1.c"] {
+            let read = PartHeader::of_captured(subject, Some(&map)).expect("its own");
+            assert_eq!(read, header);
+        }
+        for subject in [
+            "sym.captured.7.other.c",
+            "sym.captured.7.s=2E1.other",
+            "sym.captured.7.s.1.c",
+            "sym.captured.7.xs=2E1.c",
+            "c",
+            "",
+        ] {
+            let err = PartHeader::of_captured(subject, Some(&map)).expect_err(subject);
+            assert!(err.to_string().contains("of source s.1 and channel c"), "{err}");
+        }
     }
 
     #[test]

@@ -95,6 +95,14 @@ impl CaptureStream {
 }
 
 impl Delivery {
+    /// The batch headers of a captured message.
+    ///
+    /// # Errors
+    /// [`BusError::Malformed`] when the message is no part of a batch, or of another source or channel than its subject.
+    pub fn captured_header(&self) -> Result<PartHeader, BusError> {
+        PartHeader::of_captured(self.subject(), self.headers())
+    }
+
     /// The source and the channel of a captured message, from its subject: known even when its headers are not
     /// understood.
     ///
@@ -158,7 +166,7 @@ impl Bus {
         }) else {
             return Ok(None);
         };
-        let header = PartHeader::from_map(&message.subject, Some(&message.headers))?;
+        let header = PartHeader::of_captured(&message.subject, Some(&message.headers))?;
         Ok(Some(CapturedMessage {
             sequence: message.sequence,
             header,

@@ -89,7 +89,7 @@ impl BatchRouter {
     /// go on; [`crate::held`] routes it later.
     async fn route_or_hold(&self, delivery: &Delivery) -> Result<(), RouteError> {
         let (source, channel) = delivery.captured_lane()?;
-        let header = delivery.header();
+        let header = delivery.captured_header();
         if header.as_ref().is_ok_and(|header| header.part < header.part_last) {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! A batch that can not be routed waits, with what follows it; everything else goes on.
 
-use crate::world::{World, channel, node};
+use crate::world::{World, channel, node, part};
 use std::time::Duration;
-use symstream_nats::Hold;
+use symstream_nats::{BatchType, Hold, PartHeader};
 use symstream_shared::model::LinkAction;
+use symstream_shared::wire::Message;
 use symstream_tests::eventually::eventually;
 
 async fn hold(world: &World, channel_id: &str) -> Hold {
@@ -132,6 +133,55 @@ async fn a_message_that_is_not_understood_is_never_passed_over() {
     .await;
     assert_eq!(world.receive("a", "c1", 1).await.batches, [(3, 0, vec![4])]);
     assert!(world.is_quiet("a", "c0").await);
+    router.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_sends_as_another_holds_up_itself_only() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    let channels: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
+    // GIVEN batches on the subjects of node a whose headers and bodies say that they are cloud's, for b too
+    for channel_id in &channels {
+        let header = PartHeader {
+            source: node("cloud"),
+            target: None,
+            channel: channel(channel_id),
+            batch_id: 1,
+            previous_batch_id: None,
+            batch_type: BatchType::Event,
+            rows: 1,
+            part: 1,
+            part_last: 1,
+            configuration_version: version,
+            time_ms: 0,
+        };
+        let body = Message::Captured(part(channel_id, 1, version, &[666]));
+        let mut publisher = world.bus.captured(&node("a"), &channel(channel_id));
+        publisher
+            .publish(&header, body.encode().expect("encode"))
+            .await
+            .expect("publish");
+    }
+    // THEN each waits under a's own mark
+    eventually(Duration::from_secs(20), "the marks", || async {
+        let holds = world.bus.holds().await.expect("marks");
+        let of_a = holds.iter().filter(|hold| hold.source == node("a")).count();
+        if holds.len() == 10 && of_a == 10 {
+            Ok(())
+        } else {
+            Err(format!("{holds:?}"))
+        }
+    })
+    .await;
+    // AND what cloud itself sends is all that arrives, whichever partition it shares with a
+    for channel_id in &channels {
+        world.capture(channel_id, 5, version, &[&[2]]).await;
+    }
+    for channel_id in &channels {
+        assert_eq!(world.receive("b", channel_id, 1).await.batches, [(5, 0, vec![2])]);
+        assert!(!hold(&world, channel_id).await.is_active());
+    }
     router.stop().await;
 }
 
