@@ -1,5 +1,6 @@
 //! Batches: as captured, and for one node.
 
+use super::older::{path, trigger_ids};
 use crate::cell::Cell;
 use crate::id::{ChannelId, GroupId, NodeId};
 use crate::logical::LogicalType;
@@ -50,6 +51,7 @@ pub struct TableInfo {
     pub hist_id: i64,
     /// The triggers (`sym_trigger.trigger_id`) that share this captured row: their rules say who gets it. Ascending,
     /// never empty (`sym_trigger_hist.trigger_ids`).
+    #[serde(deserialize_with = "trigger_ids")]
     pub trigger_ids: Vec<String>,
     /// The schema at the source; `None` for the default one.
     pub source_schema: Option<String>,
@@ -83,6 +85,7 @@ pub struct Change {
     /// The nodes that the change has been at before it came into the source, the one where it was made first, the one
     /// whose batch brought it last; empty where it was made at the source itself. It is never sent to any of them
     /// again, so that it ends in a ring (`sym_data.source_node_id`).
+    #[serde(deserialize_with = "path")]
     pub path: Vec<NodeId>,
 }
 
@@ -150,6 +153,7 @@ pub struct Part {
     /// Whether an initial load is complete with this batch.
     pub load_complete: bool,
     /// The `S` or `R` event that this batch is; `None` for changes and initial loads.
+    #[serde(default)]
     pub request: Option<Request>,
 }
 
@@ -204,5 +208,6 @@ pub struct LanePart {
     /// The changes.
     pub rows: Rows,
     /// An `S` event: the statement to be run instead of rows. Such a batch has one part.
+    #[serde(default)]
     pub statement: Option<String>,
 }

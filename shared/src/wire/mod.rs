@@ -2,11 +2,13 @@
 //!
 //! Every body is one [`Message`] in MessagePack (fields by position), compressed with zstd. The encoding's
 //! version stands in the header `Sym-Encoding`; these types are a promise to older and newer processes, so a
-//! field is only ever added at the end, with a default.
+//! field is only ever added at the end, with a default. Messages of older processes wait in streams and in
+//! `sym_incoming_spool`; `older` reads what they wrote in another form.
 
 mod batch;
 mod configuration;
 mod control;
+mod older;
 mod report;
 
 pub use batch::{

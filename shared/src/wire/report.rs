@@ -18,6 +18,7 @@ pub struct TargetRows {
     pub change_count: u64,
     /// The channel is ignored for this node (`sym_node_channel_ctl.ignore_enabled`): nothing was sent, and the batch
     /// counts as `OK`.
+    #[serde(default)]
     pub ignored: bool,
 }
 
@@ -69,7 +70,7 @@ pub struct BatchResult {
     pub change_count: i64,
     /// The target's host.
     pub hostname: String,
-    /// What went wrong; `None` unless the status is `ER`.
+    /// What went wrong; `None` unless the status is `ER`, or an operator has passed over the batch.
     pub failure: Option<BatchFailure>,
 }
 
