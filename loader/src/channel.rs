@@ -43,6 +43,7 @@ pub(crate) struct ChannelTask {
 struct Orders {
     pause: Option<Pause>,
     order: Option<i64>,
+    passing_over: bool,
     ways: Ways,
 }
 
@@ -158,6 +159,7 @@ impl ChannelTask {
         Orders {
             pause: policy.pause(&self.channel),
             order: policy.channel(&self.channel).order,
+            passing_over: policy.channel(&self.channel).passing_over,
             ways: Ways {
                 links: policy.links.clone(),
                 pull_interval: policy.parameters.pull_interval,

@@ -36,6 +36,8 @@ pub(crate) struct ChannelPolicy {
     pub enabled: bool,
     /// `sym_node_channel_ctl.suspend_enabled` for the node itself.
     pub suspended: bool,
+    /// Whether an operator passes over a statement that holds one of its lanes: that takes effect at once.
+    pub passing_over: bool,
 }
 
 /// Why a channel's batches are not taken. They wait in JetStream and in the spool.
@@ -58,7 +60,7 @@ impl Pause {
             Self::Configuration => "the newest configuration is not here yet",
             Self::Node => "sync_enabled of the node is 0",
             Self::Channel => "enabled of the channel is 0",
-            Self::Suspended => "suspend_enabled is 1 for the channel at this node",
+            Self::Suspended => "suspend_enabled is set for the channel at this node",
         }
     }
 }
@@ -69,6 +71,7 @@ impl ChannelPolicy {
         order: None,
         enabled: true,
         suspended: false,
+        passing_over: false,
     };
 }
 
@@ -184,24 +187,30 @@ async fn channels(
 ) -> Result<BTreeMap<ChannelId, ChannelPolicy>, DbError> {
     let mut channels = BTreeMap::from([(ChannelId::reload(), ChannelPolicy::UNKNOWN)]);
     let id = |text: String| ChannelId::new(text).map_err(|err| DbError::unexpected(err.to_string()));
-    let left = format!("select distinct channel_id from {}", tables.name("incoming_lane"));
+    let left = format!(
+        "select channel_id, max(case when statement_batch_id = 0 then 1 else 0 end) from {} group by channel_id",
+        tables.name("incoming_lane")
+    );
     for row in sql.query(&left, &[]).await? {
-        channels.insert(id(row.text(0)?)?, ChannelPolicy::UNKNOWN);
+        let policy = ChannelPolicy {
+            passing_over: row.int(1)? != 0,
+            ..ChannelPolicy::UNKNOWN
+        };
+        channels.insert(id(row.text(0)?)?, policy);
     }
     let configured = format!(
         "select channel_id, processing_order, enabled from {}",
         tables.name("channel")
     );
     for row in sql.query(&configured, &[]).await? {
-        let policy = ChannelPolicy {
-            order: Some(row.opt_int(1)?.unwrap_or(1)),
-            enabled: row.opt_int(2)?.unwrap_or(1) != 0,
-            suspended: false,
-        };
-        channels.insert(id(row.text(0)?)?, policy);
+        let policy = channels
+            .entry(id(row.text(0)?)?)
+            .or_insert(ChannelPolicy::UNKNOWN);
+        policy.order = Some(row.opt_int(1)?.unwrap_or(1));
+        policy.enabled = row.opt_int(2)?.unwrap_or(1) != 0;
     }
     let suspended = format!(
-        "select channel_id from {} where node_id = ? and suspend_enabled = 1",
+        "select channel_id from {} where node_id = ? and suspend_enabled <> 0",
         tables.name("node_channel_ctl")
     );
     for row in sql.query(&suspended, &[node.as_str().into()]).await? {

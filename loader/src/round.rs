@@ -77,7 +77,11 @@ impl<'a> Round<'a> {
         for record in ledger.lanes(&mut conn).await? {
             let mut lane = Lane::new(record.position);
             if let Some((batch_id, attempts)) = record.held {
-                lane.held(holds.begin(&record.source, batch_id, attempts, Instant::now()));
+                let mut hold = holds.begin(&record.source, batch_id, attempts, Instant::now());
+                if record.passed_over {
+                    hold.next_attempt = Instant::now();
+                }
+                lane.held(hold);
             }
             lanes.insert(record.source, lane);
         }
@@ -279,7 +283,9 @@ impl<'a> Round<'a> {
         };
         match load_patiently(&mut self.loader, &batch, &Content::Spool, None).await {
             Ok(result) => {
-                if self
+                if let Some(by_hand) = &result.failure {
+                    tracing::warn!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, reason = %by_hand.message, "the held batch is passed over");
+                } else if self
                     .lanes
                     .get(&batch.source)
                     .is_some_and(|lane| lane.hold().is_some())

@@ -86,7 +86,7 @@ async fn a_suspended_channel_waits_without_loss_and_goes_on_in_order() {
         a_pause_holds_back(
             kind,
             "insert into sym_node_channel_ctl (node_id, channel_id, suspend_enabled) values \
-             ('shop', 'default', 1), ('depot', 'default', 1)",
+             ('shop', 'default', 2), ('depot', 'default', 1)",
             "update sym_node_channel_ctl set suspend_enabled = 0 where node_id = 'shop'",
         )
         .await;

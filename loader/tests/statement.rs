@@ -248,6 +248,77 @@ async fn a_crash_before_a_statement_ends_is_taken_back_elsewhere() {
 }
 
 #[tokio::test]
+async fn an_operator_passes_over_a_statement_that_holds_its_lane() {
+    for kind in KINDS {
+        let mut fixture = Fixture::of(kind, &["default"]).await;
+        fixture.register().await;
+        // GIVEN a word from before the statement came, which can never succeed; MariaDB keeps half of it
+        fixture
+            .db
+            .run(
+                "insert into sym_incoming_lane (source_node_id, channel_id, batch_id, attempt_count, \
+                 statement_batch_id) values ('cloud', 'default', 0, 0, 0)",
+            )
+            .await;
+        let key = BatchKey {
+            source: source(),
+            batch_id: 1,
+            previous: 0,
+        };
+        let sql = "create table made (id int); insert into nowhere values (1)";
+        fixture.publish(&statement(&key, sql)).await;
+        fixture.publish(&batch("cloud", 2, 1, &["2", "b"])).await;
+        let agent = Running::start(&fixture.engine);
+        assert_eq!(fixture.status().await, ["1 ER"], "{kind}");
+        eventually(PATIENCE, "another attempt", || async {
+            let count = fixture
+                .db
+                .number("select attempt_count from sym_incoming_lane")
+                .await;
+            if count > 1 { Ok(()) } else { Err(count) }
+        })
+        .await;
+        assert_eq!(fixture.db.number("select count(*) from item").await, 0);
+
+        // WHEN the operator does what the error says
+        let messages = fixture
+            .db
+            .rows("select sql_message from sym_incoming_batch_hist where status = 'ER'")
+            .await;
+        let (_, pass_over) = messages[0][0].split_once("to pass over it: ").expect("a way out");
+        fixture.db.run(pass_over).await;
+
+        // THEN it is recorded as done, and the lane goes on
+        fixture.has(&["2"]).await;
+        let records = "select b.status, h.status, h.sql_message from sym_incoming_batch b \
+                       join sym_incoming_batch_hist h on h.batch_id = b.batch_id and h.node_id = b.node_id \
+                       where b.batch_id = 1 and h.status = 'OK'";
+        let by_hand = "the statement was not run: it was passed over by hand";
+        assert_eq!(fixture.db.rows(records).await, [["OK", "OK", by_hand]], "{kind}");
+        let lane = "select batch_id, held_batch_id, statement_batch_id from sym_incoming_lane";
+        assert_eq!(fixture.db.rows(lane).await, [["2", "∅", "∅"]], "{kind}");
+        let mut told = Vec::new();
+        while !told.contains(&"2 OK".to_owned()) {
+            told.extend(fixture.status().await);
+        }
+        assert!(told.contains(&"1 OK".to_owned()), "{kind}: {told:?}");
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_know_the_registration_server_says_so() {
+    let mut node = registered(DatabaseKind::Sqlite).await;
+    node.db
+        .run("update sym_node set created_at_node_id = null where node_id = 'shop'")
+        .await;
+    let refused = failure(node.send("insert into item values (1, 'a')").await);
+    let why = "created_at_node_id is null in this node's own row of sym_node";
+    assert!(refused.message.contains(why), "{}", refused.message);
+    assert_eq!(node.db.number("select count(*) from item").await, 0);
+}
+
+#[tokio::test]
 async fn a_statement_stands_between_the_changes_before_and_behind_it() {
     for kind in KINDS {
         let fixture = Fixture::of(kind, &["default"]).await;

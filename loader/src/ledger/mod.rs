@@ -4,6 +4,9 @@
 //! position that the batch follows. So a batch is applied once however often it comes, also by two loaders
 //! that were started by mistake.
 
+mod note;
+
+use note::PASSED_OVER;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{DbError, Param, Sql, time_ms};
 use symstream_shared::id::{ChannelId, NodeId};
@@ -19,6 +22,8 @@ pub(crate) struct LaneRecord {
     pub position: i64,
     /// The failed batch that holds the lane, and how often it was tried.
     pub held: Option<(i64, u32)>,
+    /// Whether an operator passes over the statement that holds it.
+    pub passed_over: bool,
 }
 
 /// The records of one channel.
@@ -46,7 +51,8 @@ impl Ledger {
     /// [`DbError`] as the database says.
     pub(crate) async fn lanes(&self, sql: &mut dyn Sql) -> Result<Vec<LaneRecord>, DbError> {
         let question = format!(
-            "select source_node_id, batch_id, held_batch_id, attempt_count from {} where channel_id = ?",
+            "select source_node_id, batch_id, held_batch_id, attempt_count, statement_batch_id from {} \
+             where channel_id = ?",
             self.lane
         );
         let rows = sql.query(&question, &[self.channel.as_str().into()]).await?;
@@ -59,6 +65,7 @@ impl Ledger {
                     source,
                     position: row.int(1)?,
                     held: row.opt_int(2)?.map(|batch_id| (batch_id, attempts)),
+                    passed_over: row.opt_int(4)? == Some(PASSED_OVER),
                 })
             })
             .collect()
@@ -131,13 +138,17 @@ impl Ledger {
         attempts: u32,
         next_attempt_ms: i64,
     ) -> Result<bool, DbError> {
+        // A 0 from before this batch held the lane was not meant for it. MySQL assigns from left to right.
         let statement = format!(
-            "update {} set held_batch_id = ?, attempt_count = ?, next_attempt_time = ?, update_time = {} \
+            "update {} set statement_batch_id = case when statement_batch_id = {PASSED_OVER} \
+             and coalesce(held_batch_id, 0) <> ? then null else statement_batch_id end, \
+             held_batch_id = ?, attempt_count = ?, next_attempt_time = ?, update_time = {} \
              where source_node_id = ? and channel_id = ? and batch_id = ?",
             self.lane,
             sql.kind().now()
         );
         let params = [
+            batch_id.into(),
             batch_id.into(),
             i64::from(attempts).into(),
             Param::Time(next_attempt_ms),
@@ -146,60 +157,6 @@ impl Ledger {
             previous.into(),
         ];
         Ok(sql.execute(&statement, &params).await? == 1)
-    }
-
-    /// What is noted of a statement that was begun: its batch's id, with a sign ([`crate::statement`]).
-    ///
-    /// # Errors
-    /// [`DbError`] as the database says.
-    pub(crate) async fn statement(&self, sql: &mut dyn Sql, source: &NodeId) -> Result<Option<i64>, DbError> {
-        let question = format!(
-            "select statement_batch_id from {} where source_node_id = ? and channel_id = ?",
-            self.lane
-        );
-        let params = [source.as_str().into(), self.channel.as_str().into()];
-        match sql.query_opt(&question, &params).await? {
-            Some(row) => row.opt_int(0),
-            None => Ok(None),
-        }
-    }
-
-    /// Notes a statement. `false` when the lane does not stand at `previous`.
-    ///
-    /// # Errors
-    /// [`DbError`] as the database says.
-    pub(crate) async fn note_statement(
-        &self,
-        sql: &mut dyn Sql,
-        source: &NodeId,
-        previous: i64,
-        note: i64,
-    ) -> Result<bool, DbError> {
-        let statement = format!(
-            "update {} set statement_batch_id = ? where source_node_id = ? and channel_id = ? and batch_id = ?",
-            self.lane
-        );
-        let params = [
-            note.into(),
-            source.as_str().into(),
-            self.channel.as_str().into(),
-            previous.into(),
-        ];
-        Ok(sql.execute(&statement, &params).await? == 1)
-    }
-
-    /// Takes the note back: the statement left nothing behind.
-    ///
-    /// # Errors
-    /// [`DbError`] as the database says.
-    pub(crate) async fn clear_statement(&self, sql: &mut dyn Sql, source: &NodeId) -> Result<(), DbError> {
-        let statement = format!(
-            "update {} set statement_batch_id = null where source_node_id = ? and channel_id = ? \
-             and statement_batch_id is not null",
-            self.lane
-        );
-        let params = [source.as_str().into(), self.channel.as_str().into()];
-        sql.execute(&statement, &params).await.map(drop)
     }
 
     /// Records what became of a batch. A skipped one keeps the status that it had.

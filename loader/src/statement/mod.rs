@@ -6,7 +6,13 @@
 //! from before its statement until the batch is done, negative from the statement's own transaction on, by which
 //! what it committed is told from what it rolled back.
 //!
+//! An operator's 0 in its place passes over the statement that holds the lane: it is recorded as done, and not run.
+//!
 //! It has a connection of its own, which is closed afterwards: it may change the session in any way.
+
+mod error;
+
+pub(crate) use error::StatementError;
 
 use crate::apply::Origin;
 use crate::attempt::{Ended, Measured};
@@ -14,11 +20,12 @@ use crate::batch::BatchKey;
 use crate::dialect::Dialect;
 use crate::ledger::Ledger;
 use crate::spool::Spool;
+use error::Reason;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{Database, DbError, DetachedConn, Sql, TxKind};
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::BatchResult;
+use symstream_shared::wire::{BatchFailure, BatchResult};
 
 // As scripts: MySQL prepares none of them.
 const BEGIN: &str = "begin";
@@ -27,50 +34,6 @@ const RELEASE: &str = "release savepoint symstream_statement";
 const TAKE_BACK: &str = "rollback to savepoint symstream_statement";
 const COMMIT: &str = "commit";
 const ROLLBACK: &str = "rollback";
-
-/// Why a statement was not run, or failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StatementError {
-    /// No code comes from elsewhere (`spec/hard-cases.md`, 31).
-    #[error(
-        "a statement from node {0} is not run: it may come only from the registration server's node, and where a \
-         link leads from that node's group to this one's"
-    )]
-    NotAllowed(String),
-    /// It was begun before.
-    #[error("the statement was begun before, and may have had its effect in part or as a whole; {}", not_again(.lanes))]
-    Begun { lanes: String },
-    /// It failed, and left nothing behind.
-    #[error("the statement failed: {0}")]
-    Failed(DbError),
-    /// It failed when it had committed something.
-    #[error("the statement failed, and part of it may be committed: {err}; {}", not_again(.lanes))]
-    FailedInPart { err: DbError, lanes: String },
-    /// It ended a transaction that it must not end.
-    #[error(
-        "the statement ended the transaction in which it runs (leave begin, commit and rollback out of it); {}",
-        not_again(.lanes)
-    )]
-    EndedTransaction { lanes: String },
-}
-
-/// What an operator can do.
-fn not_again(lanes: &str) -> String {
-    format!(
-        "it is not run again by itself. See what it did; set statement_batch_id to null in this lane's row of {lanes} \
-         to have it run again"
-    )
-}
-
-impl StatementError {
-    /// The database's answer; `None` where it was not asked, or did not refuse.
-    pub(crate) fn database(&self) -> Option<&DbError> {
-        match self {
-            Self::Failed(err) | Self::FailedInPart { err, .. } => Some(err),
-            Self::NotAllowed(_) | Self::Begun { .. } | Self::EndedTransaction { .. } => None,
-        }
-    }
-}
 
 /// What has become of the transaction in which a statement ran.
 enum Transaction {
@@ -92,19 +55,21 @@ pub(crate) struct StatementBatch<'a> {
 }
 
 impl StatementBatch<'_> {
-    /// Runs the statement and records the batch. When it returns `Ok`, both are committed.
+    /// Runs the statement, or passes over it, and records the batch. When it returns `Ok`, both are committed.
     ///
     /// # Errors
     /// [`Ended`]; where the statement may have left something behind, it is not run again.
     pub(crate) async fn run(&self, statement: &str) -> Result<BatchResult, Ended> {
         let mut conn = self.database.conn().await?.detach();
-        if !self.is_allowed(&mut conn).await? {
-            let source = self.batch.source.as_str().to_owned();
-            return Err(Ended::Statement(StatementError::NotAllowed(source)));
+        let BatchKey { source, batch_id, .. } = self.batch;
+        if self.ledger.is_passed_over(&mut conn, source, *batch_id).await? {
+            return self.pass_over().await;
+        }
+        if let Some(refusal) = self.refusal(&mut conn).await? {
+            return Err(self.ended(refusal));
         }
         if self.note(&mut conn).await?.is_some() {
-            let lanes = self.lanes();
-            return Err(Ended::Statement(StatementError::Begun { lanes }));
+            return Err(self.ended(Reason::Begun));
         }
         let transactional = conn.kind().capabilities().transactional_ddl;
         if !transactional {
@@ -125,7 +90,7 @@ impl StatementBatch<'_> {
         }
         if is_done(&mut conn, RELEASE).await? {
             origin.clear(&mut conn).await?;
-            let result = self.record(&mut conn).await?;
+            let result = self.record(&mut conn, None).await?;
             conn.execute_script(COMMIT).await?;
             return Ok(result);
         }
@@ -135,8 +100,23 @@ impl StatementBatch<'_> {
         // What it may have begun behind its last commit is its own.
         conn.execute_script(COMMIT).await?;
         drop(conn);
+        self.record_alone(None).await
+    }
+
+    async fn pass_over(&self) -> Result<BatchResult, Ended> {
+        let by_hand = BatchFailure {
+            row_number: 0,
+            data_id: 0,
+            sql_state: String::new(),
+            sql_code: 0,
+            message: "the statement was not run: it was passed over by hand".to_owned(),
+        };
+        self.record_alone(Some(by_hand)).await
+    }
+
+    async fn record_alone(&self, by_hand: Option<BatchFailure>) -> Result<BatchResult, Ended> {
         let mut tx = self.database.begin(TxKind::Write).await?;
-        let result = self.record(&mut tx).await?;
+        let result = self.record(&mut tx, by_hand).await?;
         tx.commit().await?;
         Ok(result)
     }
@@ -152,14 +132,14 @@ impl StatementBatch<'_> {
         };
         if !left_nothing {
             self.take_origin_back(conn).await?;
-            let lanes = self.lanes();
-            return Ok(Ended::Statement(StatementError::FailedInPart { err, lanes }));
+            return Ok(self.ended(Reason::FailedInPart(err)));
         }
-        self.ledger.clear_statement(&mut conn, &self.batch.source).await?;
+        let BatchKey { source, batch_id, .. } = self.batch;
+        self.ledger.clear_statement(&mut conn, source, *batch_id).await?;
         Ok(if passing {
             Ended::Database(err)
         } else {
-            Ended::Statement(StatementError::Failed(err))
+            self.ended(Reason::Failed(err))
         })
     }
 
@@ -169,10 +149,7 @@ impl StatementBatch<'_> {
         let mut conn = self.database.conn().await?;
         match self.write_note(&mut conn, -self.batch.batch_id).await {
             Err(ended) => Ok(ended),
-            Ok(()) => {
-                let lanes = self.lanes();
-                Ok(Ended::Statement(StatementError::EndedTransaction { lanes }))
-            }
+            Ok(()) => Ok(self.ended(Reason::EndedTransaction)),
         }
     }
 
@@ -199,8 +176,11 @@ impl StatementBatch<'_> {
         })
     }
 
-    fn lanes(&self) -> String {
-        self.tables.name("incoming_lane")
+    fn ended(&self, reason: Reason) -> Ended {
+        let pass_over = self
+            .ledger
+            .how_to_pass_over(self.database.kind(), &self.batch.source);
+        Ended::Statement(StatementError::new(reason, pass_over))
     }
 
     /// What is noted of this batch's statement.
@@ -218,7 +198,7 @@ impl StatementBatch<'_> {
         }
     }
 
-    async fn record(&self, sql: &mut dyn Sql) -> Result<BatchResult, Ended> {
+    async fn record(&self, sql: &mut dyn Sql, by_hand: Option<BatchFailure>) -> Result<BatchResult, Ended> {
         let BatchKey {
             source,
             batch_id,
@@ -226,7 +206,7 @@ impl StatementBatch<'_> {
         } = self.batch;
         let result = self
             .measured
-            .result(self.batch, self.hostname, BatchStatus::Ok, None);
+            .result(self.batch, self.hostname, BatchStatus::Ok, by_hand);
         if !self.ledger.applied(sql, source, *previous, &result).await? {
             return Err(Ended::Overtaken);
         }
@@ -234,23 +214,33 @@ impl StatementBatch<'_> {
         Ok(result)
     }
 
-    /// Whether the batch's source is the node that runs the registration server, and a link leads from its group into
-    /// this node's.
-    async fn is_allowed(&self, sql: &mut dyn Sql) -> Result<bool, DbError> {
+    /// Why the statement may not be run, unless its source is the node that runs the registration server, and a link
+    /// leads from that node's group into this one's.
+    async fn refusal(&self, sql: &mut dyn Sql) -> Result<Option<Reason>, DbError> {
         let node = self.tables.name("node");
         let question = format!(
-            "select own.created_at_node_id from {node} own \
+            "select own.created_at_node_id, l.source_node_group_id from {node} own \
              join {} me on me.node_id = own.node_id \
-             join {node} server on server.node_id = own.created_at_node_id \
-             join {} l on l.source_node_group_id = server.node_group_id \
+             left join {node} server on server.node_id = own.created_at_node_id \
+             left join {} l on l.source_node_group_id = server.node_group_id \
              and l.target_node_group_id = own.node_group_id",
             self.tables.name("node_identity"),
             self.tables.name("node_group_link"),
         );
-        let server = sql.query_opt(&question, &[]).await?;
-        let server = server.map(|row| row.opt_text(0)).transpose()?.flatten();
-        // Compared here: MySQL takes other spellings for the same.
-        Ok(server.as_deref() == Some(self.batch.source.as_str()))
+        let source = self.batch.source.as_str();
+        let (server, link) = match sql.query_opt(&question, &[]).await? {
+            Some(row) => (row.opt_text(0)?, row.opt_text(1)?),
+            None => (None, None),
+        };
+        Ok(match server {
+            None => Some(Reason::ServerUnknown {
+                source_node: source.to_owned(),
+                node_table: node,
+            }),
+            // Compared here: MySQL takes other spellings for the same.
+            Some(server) if server == source && link.is_some() => None,
+            Some(_) => Some(Reason::NotAllowed(source.to_owned())),
+        })
     }
 }
 
