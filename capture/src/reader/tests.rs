@@ -6,6 +6,7 @@ use crate::testing::TestNode;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::db::Sql;
 use symstream_shared::db::Tx;
+use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -222,6 +223,66 @@ async fn sqlite_cuts_nothing_that_was_captured_while_the_agent_was_there() {
     f.commit(5).await;
     f.reader = Reader::new(f.node.source.clone(), backlog);
     assert_eq!(f.read().await, ["10-14"]);
+}
+
+/// One transaction of a row for each word; an empty one is captured without an expression.
+async fn words(f: &Fixture, words: &[&str]) {
+    // Of a connection of its own, because MariaDB can not tell apart those of one.
+    let application = TestDatabase::open(f.node.db.url());
+    let mut tx = application.begin().await.expect("transaction");
+    for word in words {
+        let id = match (*word, f.node.db.kind()) {
+            ("", Postgres) => "cast(pg_current_xact_id() as text)".to_owned(),
+            ("", _) => "null".to_owned(),
+            (word, _) => format!("'{word}'"),
+        };
+        let row = f
+            .row()
+            .replacen("channel_id", "channel_id, transaction_id", 1)
+            .replacen("'main'", &format!("'main', {id}"), 1);
+        tx.execute(&row, &[]).await.expect("captured");
+    }
+    tx.commit().await.expect("commit");
+    application.close().await;
+}
+
+async fn expressions_tie(kind: DatabaseKind) {
+    let mut f = Fixture::start(kind).await;
+    f.node
+        .db
+        .run(
+            "update sym_channel set max_batch_size = 1; insert into sym_trigger (trigger_id, source_table_name, \
+             source_node_group_id, target_node_group_id, channel_id, tx_id_expression) \
+             values ('t', 't', 'here', 'there', 'main', 'x')",
+        )
+        .await;
+    // GIVEN transactions of which an expression ties some together: 1 to 3, with 2 between them; 5 and 6 are one, and
+    // 6 and 8
+    for transaction in [
+        ["A"].as_slice(),
+        &[""],
+        &["A"],
+        &["B"],
+        &["", "C"],
+        &[""],
+        &["C"],
+        &[""],
+    ] {
+        words(&f, transaction).await;
+    }
+    // THEN neither they nor what the database calls a transaction are cut
+    assert_eq!(f.read().await, ["1-3", "4", "5-8", "9"], "{kind}");
+    // AND one that has several words is whole
+    words(&f, &["D", "E", "D", "E", "F"]).await;
+    words(&f, &["G"]).await;
+    assert_eq!(f.read().await, ["10-14", "15"], "{kind}");
+}
+
+#[tokio::test]
+async fn what_an_expression_calls_one_transaction_is_not_cut_nor_are_real_ones() {
+    for kind in [Postgres, Mysql] {
+        expressions_tie(kind).await;
+    }
 }
 
 async fn requests_stand_alone(kind: DatabaseKind) {

@@ -83,10 +83,10 @@ impl ChangeReader for Reader {
             let before = before.map_or_else(|| Ok(Position::default()), Position::parse)?;
             let conditions = conditions(&before);
             let table = self.tables.name("data");
-            let mut transactions = Transactions::new();
+            let mut transactions = Transactions::default();
             let mut found = Vec::with_capacity(conditions.len());
             for condition in &conditions {
-                found.push(add_transactions(tx, &table, condition, &mut transactions).await?);
+                found.push(transactions.add(tx, &table, condition).await?);
             }
             let mut walk = Walk::new(&before);
             // Ascending: the gaps, then what is behind them.
@@ -101,14 +101,19 @@ impl ChangeReader for Reader {
                 tx.query_each(&statement, params, &mut |row| {
                     let data_id = row.int(0)?;
                     walk.found(data_id);
-                    let key = transaction(row.text(1)?, row.opt_int(2)?, row.opt_text(3)?);
-                    let transaction_last = transactions.get(&key).copied().unwrap_or(data_id);
-                    each(captured_id(data_id, key.0, transaction_last, row.int(4)?)?);
+                    let channel = row.text(1)?;
+                    let last = transactions.last(&channel, row.opt_int(2)?, row.opt_text(3)?);
+                    each(captured_id(
+                        data_id,
+                        channel,
+                        last.unwrap_or(data_id),
+                        row.int(4)?,
+                    )?);
                     Ok(())
                 })
                 .await?;
             }
-            self.idle.found(!transactions.is_empty());
+            self.idle.found(!transactions.0.is_empty());
             let after = walk.finish(&self.settling.take_settled());
             Ok((after != before).then(|| after.to_string()))
         })
@@ -120,43 +125,58 @@ impl ChangeReader for Reader {
     }
 }
 
-/// What rows have in common that may be one transaction as far as anybody can tell: the channel, and either the
-/// connection or what an expression of the user's says.
-type Transaction = (String, Option<i64>, Option<String>);
-
-/// The last row of each in a reading.
-type Transactions = HashMap<Transaction, i64>;
-
-/// An expression's word goes before the connection.
-fn transaction(channel: String, connection: Option<i64>, expression: Option<String>) -> Transaction {
-    let connection = connection.filter(|_| expression.is_none());
-    (channel, connection, expression)
+/// What rows of a channel have in common that may be one transaction as far as anybody can tell.
+#[derive(PartialEq, Eq, Hash)]
+enum Common {
+    Connection(Option<i64>),
+    /// What an expression of the user's says.
+    Expression(String),
 }
 
-/// Adds the last row of each transaction; whether there are any. A window function would say it with each row, but
-/// MariaDB 10.11 takes minutes for some thousand rows.
-async fn add_transactions(
-    tx: &mut dyn Sql,
-    table: &str,
-    (condition, params): &(String, Vec<Param>),
-    transactions: &mut Transactions,
-) -> Result<bool, DbError> {
-    let statement = format!(
-        "select channel_id, connection_id, transaction_id, max(data_id) from {table} where {condition} \
-         group by channel_id, connection_id, transaction_id"
-    );
-    let mut any = false;
-    tx.query_each(&statement, params, &mut |row| {
-        any = true;
-        let last = row.int(3)?;
-        transactions
-            .entry(transaction(row.text(0)?, row.opt_int(1)?, row.opt_text(2)?))
-            .and_modify(|known| *known = last.max(*known))
-            .or_insert(last);
-        Ok(())
-    })
-    .await?;
-    Ok(any)
+/// For each channel, the last row in a reading of those that have something in common.
+#[derive(Default)]
+struct Transactions(HashMap<String, HashMap<Common, i64>>);
+
+impl Transactions {
+    /// Adds the rows of a condition; whether there are any. A window function would say it with each row, but
+    /// MariaDB 10.11 takes minutes for some thousand rows.
+    async fn add(
+        &mut self,
+        tx: &mut dyn Sql,
+        table: &str,
+        (condition, params): &(String, Vec<Param>),
+    ) -> Result<bool, DbError> {
+        let statement = format!(
+            "select channel_id, connection_id, transaction_id, max(data_id) from {table} where {condition} \
+             group by channel_id, connection_id, transaction_id"
+        );
+        let mut any = false;
+        tx.query_each(&statement, params, &mut |row| {
+            any = true;
+            let last = row.int(3)?;
+            let channel = self.0.entry(row.text(0)?).or_default();
+            for common in commons(row.opt_int(1)?, row.opt_text(2)?) {
+                let known = channel.entry(common).or_insert(last);
+                *known = last.max(*known);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(any)
+    }
+
+    /// The last row of everything that may be the transaction of one.
+    fn last(&self, channel: &str, connection: Option<i64>, expression: Option<String>) -> Option<i64> {
+        let channel = self.0.get(channel)?;
+        let lasts = commons(connection, expression).filter_map(|common| channel.get(&common).copied());
+        lasts.max()
+    }
+}
+
+fn commons(connection: Option<i64>, expression: Option<String>) -> impl Iterator<Item = Common> {
+    [Common::Connection(connection)]
+        .into_iter()
+        .chain(expression.map(Common::Expression))
 }
 
 /// What a reading has to look at, ascending: the gaps, then what is behind the highest id. Several conditions, because

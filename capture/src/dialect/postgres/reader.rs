@@ -69,13 +69,14 @@ impl ChangeReader for Reader {
         each: &'a mut (dyn FnMut(CapturedId) + Send),
     ) -> BoxFuture<'a, Result<Option<String>, DbError>> {
         Box::pin(async move {
-            let now = tx
-                .query("select cast(pg_current_snapshot() as text)", &[])
-                .await?;
-            let now = now
-                .first()
-                .ok_or_else(|| DbError::unexpected("no snapshot"))?
-                .text(0)?;
+            let question = format!(
+                "select cast(pg_current_snapshot() as text), \
+                 case when exists (select 1 from {} where tx_id_expression is not null) then 1 else 0 end",
+                self.tables.name("trigger")
+            );
+            let now = tx.query(&question, &[]).await?;
+            let now = now.first().ok_or_else(|| DbError::unexpected("no snapshot"))?;
+            let (now, has_expressions) = (now.text(0)?, now.int(1)? != 0);
             let previous = before.map(Snapshot::parse).transpose()?;
             let current = Snapshot::parse(&now)?;
             if previous
@@ -97,18 +98,7 @@ impl ChangeReader for Reader {
                     ],
                 ),
             };
-            // What an expression of the user's calls one transaction is applied in the order of the real ones, and cut
-            // behind the last of them. Everywhere else `transaction_id` says the same as `xact_id`.
-            let statement = format!(
-                "select data_id, channel_id, \
-                   max(transaction_last) over (partition by channel_id, transaction), is_request from (\
-                   select data_id, channel_id, {IS_REQUEST} as is_request, \
-                     coalesce(transaction_id, cast(xact_id as text)) as transaction, \
-                     max(data_id) over (partition by channel_id, xact_id) as transaction_last \
-                   from {} where {condition}) as new \
-                 order by new.transaction_last, data_id",
-                self.tables.name("data")
-            );
+            let statement = statement(&self.tables.name("data"), condition, has_expressions);
             let mut any = false;
             tx.query_each(&statement, &params, &mut |row| {
                 any = true;
@@ -125,6 +115,26 @@ impl ChangeReader for Reader {
     fn stored(&mut self, _position: Option<&str>) -> Result<(), DbError> {
         Ok(())
     }
+}
+
+/// New rows, transaction by transaction in the order of their last rows. What an expression of the user's calls one
+/// transaction is cut behind the last real one of it; without expressions `transaction_id` says the same as `xact_id`,
+/// and the second sorting is spared.
+fn statement(data: &str, condition: &str, has_expressions: bool) -> String {
+    let new = format!(
+        "select data_id, channel_id, transaction_id, \
+         max(data_id) over (partition by channel_id, xact_id) as transaction_last, {IS_REQUEST} as is_request \
+         from {data} where {condition}"
+    );
+    let last = if has_expressions {
+        "case when transaction_id is null then transaction_last \
+         else max(transaction_last) over (partition by channel_id, transaction_id) end"
+    } else {
+        "transaction_last"
+    };
+    format!(
+        "select data_id, channel_id, {last}, is_request from ({new}) as new order by new.transaction_last, data_id"
+    )
 }
 
 /// `xmin:xmax:xip_list`, as `pg_snapshot` prints it.
