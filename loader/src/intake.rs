@@ -174,8 +174,8 @@ impl<'a> Intake<'a> {
 
     /// Lets everything that was not acknowledged come again, in order.
     pub(crate) fn reopen(&mut self) {
-        self.pushed.deliveries.reopen();
-        self.waiting.deliveries.reopen();
+        self.pushed.deliveries.close();
+        self.waiting.deliveries.close();
     }
 
     fn next_fetch(&self) -> Option<Instant> {

@@ -141,13 +141,8 @@ impl Deliveries {
         tokio::time::timeout(patience, self.next()).await.ok()
     }
 
-    /// Lets the first unacknowledged message and all after it come again, in order.
-    pub fn reopen(&mut self) {
-        self.pull = None;
-    }
-
-    /// Takes no more messages until the next one is asked for. What was delivered and not acknowledged comes again
-    /// then, in order.
+    /// Takes no more messages until the next one is asked for. For a node's own consumers, what was delivered and not
+    /// acknowledged comes again then, in order.
     pub fn close(&mut self) {
         self.pull = None;
     }

@@ -40,7 +40,7 @@ async fn what_was_not_acknowledged_comes_again_in_order() {
     for _ in 2..=4 {
         deliveries.next_within(PATIENCE).await.expect("more");
     }
-    deliveries.reopen();
+    deliveries.close();
     for batch_id in 2..=5 {
         let delivery = deliveries.next_within(PATIENCE).await.expect("again");
         assert_eq!(delivery.header().expect("header").batch_id, batch_id);
