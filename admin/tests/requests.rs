@@ -21,6 +21,10 @@ const EVENTS: &str =
 async fn a_statement_takes_its_place_in_a_channel() {
     let servers = servers().await;
     for Server { site, database } in &servers.all {
+        // Initial loads have no place for it, whatever their order is.
+        database
+            .run("insert into sym_channel (channel_id, processing_order) values ('reload', -5)")
+            .await;
         let said = site
             .symadmin(&["send-sql", "seven", "update t set a = 'x, \"y\"'"])
             .ok()
@@ -65,16 +69,24 @@ async fn nothing_is_written_for_a_node_that_would_not_get_it() {
         }
         refused(&["send-sql", "7", " "], 2, "the SQL is empty");
         refused(
-            &["send-sql", "7", "select 1", "--channel", "z"],
-            1,
-            "there is no channel z; there are a, b, c",
-        );
-        refused(
             &["reload-table", "7", "item", "--where", " "],
             2,
             "the condition is empty",
         );
         refused(&["reload-table", "7"], 2, "TABLE");
+        database
+            .run("insert into sym_channel (channel_id, processing_order) values ('reload', -5)")
+            .await;
+        refused(
+            &["send-sql", "7", "select 1", "--channel", "reload"],
+            1,
+            "channel reload is for initial loads only",
+        );
+        refused(
+            &["send-sql", "7", "select 1", "--channel", "z"],
+            1,
+            "there is no channel z; there are a, b, c",
+        );
         // One table that is not there: nothing is asked for at all.
         refused(
             &["reload-table", "7", "item", "orders"],

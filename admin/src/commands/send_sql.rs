@@ -49,18 +49,26 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
 }
 
 fn channel(config: &Config, given: Option<&str>) -> Result<ChannelId, Failure> {
+    let channels = || {
+        let channels = config.channels.values();
+        channels.filter(|channel| !channel.channel_id.is_reload())
+    };
     let Some(given) = given else {
-        let enabled = config.channels.values().filter(|channel| channel.enabled);
-        return enabled
+        return channels()
+            .filter(|channel| channel.enabled)
             .min_by_key(|channel| (channel.processing_order, &channel.channel_id))
             .map(|channel| channel.channel_id.clone())
             .ok_or_else(|| Failure::Failed("no channel is enabled; name one with --channel".to_owned()));
     };
-    let mut known: Vec<&str> = config.channels.keys().map(ChannelId::as_str).collect();
+    if given == ChannelId::RELOAD {
+        return Err(Failure::Failed(format!(
+            "channel {given} is for initial loads only; a statement takes its place among the changes of another one"
+        )));
+    }
+    let mut known: Vec<&str> = channels().map(|channel| channel.channel_id.as_str()).collect();
     known.sort_unstable();
-    config
-        .channels
-        .keys()
+    channels()
+        .map(|channel| &channel.channel_id)
         .find(|channel| channel.as_str() == given)
         .cloned()
         .ok_or_else(|| {
