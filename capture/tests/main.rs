@@ -7,4 +7,5 @@ mod postgres_triggers;
 mod shared_triggers;
 mod source;
 mod sync;
+mod trigger_names;
 mod values;

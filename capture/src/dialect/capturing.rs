@@ -1,6 +1,6 @@
 //! The capturing side of the three dialects, behind one name each.
 
-use super::trigger::{RenderedTrigger, Survey, TriggerSpec};
+use super::trigger::{ForeignTrigger, RenderedTrigger, Survey, TriggerSpec};
 use super::{mysql, postgres, sqlite};
 use crate::decode::ValueError;
 use symstream_shared::catalog::{ColumnDef, TableDef};
@@ -16,6 +16,38 @@ pub(crate) async fn survey(sql: &mut dyn Sql, tables: &Tables, table: &TableDef)
         DatabaseKind::Postgres => postgres::survey::survey(sql, tables, table).await,
         DatabaseKind::Mysql => mysql::survey::survey(sql, tables, table).await,
         DatabaseKind::Sqlite => sqlite::survey::survey(sql, tables, table).await,
+    }
+}
+
+/// The triggers of other tables whose names a trigger of `table` can not have.
+pub(crate) async fn foreign_triggers(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    table: &TableDef,
+) -> Result<Vec<ForeignTrigger>, DbError> {
+    match sql.kind() {
+        // A trigger's name belongs to its table.
+        DatabaseKind::Postgres => Ok(Vec::new()),
+        DatabaseKind::Mysql => mysql::survey::foreign_triggers(sql, tables, table).await,
+        DatabaseKind::Sqlite => sqlite::survey::foreign_triggers(sql, tables, table).await,
+    }
+}
+
+/// What is wrong with the length of a trigger's name, if it is too long: PostgreSQL would shorten it.
+pub(crate) fn excess(kind: DatabaseKind, name: &str) -> Option<&'static str> {
+    match kind {
+        DatabaseKind::Postgres if name.len() > 63 => Some("63 bytes"),
+        DatabaseKind::Mysql if name.chars().count() > 64 => Some("64 characters"),
+        _ => None,
+    }
+}
+
+/// Whether two names of triggers can not stand side by side.
+pub(crate) fn is_same_name(kind: DatabaseKind, one: &str, other: &str) -> bool {
+    match kind {
+        DatabaseKind::Postgres => one == other,
+        // SQLite takes letters of ASCII for the same; MySQL and MariaDB do on some systems.
+        DatabaseKind::Mysql | DatabaseKind::Sqlite => one.eq_ignore_ascii_case(other),
     }
 }
 

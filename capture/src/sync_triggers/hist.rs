@@ -37,6 +37,11 @@ pub(super) struct ActiveHist {
 }
 
 impl Description {
+    /// Whether one of its triggers has this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.trigger_names.iter().any(|known| known == name)
+    }
+
     /// What is true of each trigger that shares `capture`.
     pub(super) fn of(spec: &TriggerSpec<'_>, capture: &Capture<'_>, rendered: &[RenderedTrigger]) -> Self {
         let name = |event: Event| {

@@ -28,6 +28,7 @@ pub(super) async fn check_expressions(
                     refusals.extend(capture.trigger_ids().into_iter().map(|trigger_id| Refusal {
                         trigger_id: trigger_id.to_owned(),
                         message: message.clone(),
+                        passes: false,
                     }));
                     break;
                 }

@@ -7,6 +7,7 @@
 mod busy;
 mod hist;
 mod install;
+mod names;
 mod plan;
 mod report;
 mod table;
@@ -15,6 +16,7 @@ mod wanted;
 pub(crate) use busy::BusyTables;
 pub use report::{BuildReason, Built, Note, Removed, SyncReport, Updated};
 
+use crate::dialect::trigger::Event;
 use hist::Place;
 use plan::Histories;
 use std::collections::{HashMap, HashSet};
@@ -125,15 +127,32 @@ async fn synchronise(
         busy,
         histories,
         stuck: HashSet::new(),
+        given: Vec::new(),
         report: SyncReport::default(),
     };
     let mut work = of_wanted(&mut sync, wanted).await?;
     of_histories(&mut sync, &mut work).await?;
+    sync.given = given_names(&work);
     for work in &work {
         sync.tend(&work.place, work.sight.as_ref(), &work.triggers)
             .await?;
     }
     Ok(sync.report)
+}
+
+/// The names that `sym_trigger` rows give the triggers of each table.
+fn given_names(work: &[Work<'_>]) -> Vec<(Place, String)> {
+    let mut given = Vec::new();
+    for work in work {
+        for event in Event::ALL {
+            let names = work
+                .triggers
+                .iter()
+                .filter_map(|trigger| event.given_name(trigger));
+            given.extend(names.map(|name| (work.place.clone(), name.to_owned())));
+        }
+    }
+    given
 }
 
 /// The tables of all `wanted` triggers. The same one may be named in several ways.

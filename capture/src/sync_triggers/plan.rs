@@ -5,6 +5,7 @@ use super::report::BuildReason;
 use crate::dialect::capturing;
 use crate::dialect::trigger::{Capture, Mark, RenderedTrigger, TriggerSpec};
 use std::collections::HashSet;
+use symstream_shared::db::DatabaseKind;
 use symstream_shared::model::Trigger;
 
 /// What `sym_trigger_hist` says before anything is done.
@@ -19,7 +20,7 @@ pub(super) struct Histories {
 
 impl Histories {
     /// The one in force for a trigger at a table.
-    fn of(&self, trigger: &Trigger, place: &super::hist::Place) -> Option<&ActiveHist> {
+    pub(super) fn of(&self, trigger: &Trigger, place: &super::hist::Place) -> Option<&ActiveHist> {
         self.active
             .iter()
             .find(|hist| hist.trigger_id == trigger.trigger_id && hist.description.place == *place)
@@ -162,7 +163,9 @@ impl<'a> Plan<'a> {
                 .iter()
                 .map(|name| capturing::drop(spec.kind, table.schema.as_deref(), &table.name, name)),
         );
-        capturing::in_one_step(spec, statements, !self.leftovers.is_empty())
+        let displaces = |trigger: &RenderedTrigger| trigger.displaces_another(spec.survey);
+        let replaces_others = !self.leftovers.is_empty() || self.triggers.iter().any(displaces);
+        capturing::in_one_step(spec, statements, replaces_others)
     }
 }
 
@@ -247,15 +250,19 @@ fn hash(spec: &TriggerSpec<'_>) -> u32 {
     hasher.finalize()
 }
 
+/// On SQLite a name in other letters is the same, and its trigger went when the wanted one was made.
 fn leftovers(spec: &TriggerSpec<'_>, wanted: &[RenderedTrigger]) -> Vec<String> {
+    let is_wanted = |name: &str| {
+        wanted.iter().any(|trigger| match spec.kind {
+            DatabaseKind::Sqlite => capturing::is_same_name(spec.kind, &trigger.name, name),
+            DatabaseKind::Postgres | DatabaseKind::Mysql => trigger.name == name,
+        })
+    };
     let mut names: Vec<String> = spec
         .survey
         .installed
         .iter()
-        .filter(|(name, installed)| {
-            Mark::find(&installed.source, spec.tables).is_some()
-                && !wanted.iter().any(|trigger| trigger.name == **name)
-        })
+        .filter(|(name, installed)| Mark::find(&installed.source, spec.tables).is_some() && !is_wanted(name))
         .map(|(name, _)| name.clone())
         .collect();
     names.sort();

@@ -3,11 +3,12 @@
 use super::busy::BusyTables;
 use super::hist::{ActiveHist, Place};
 use super::install;
+use super::names::Taken;
 use super::plan::{Histories, Plan};
 use super::report::{BuildReason, Built, Note, Removed, SyncReport, Updated};
-use super::wanted::{Refusal, joined, specify, warnings};
+use super::wanted::{Refusal, Surroundings, joined, specify, warnings};
 use crate::dialect::capturing;
-use crate::dialect::trigger::Survey;
+use crate::dialect::trigger::{ForeignTrigger, Survey};
 use std::collections::HashSet;
 use std::time::Instant;
 use symstream_shared::catalog::{self, TableDef};
@@ -40,6 +41,8 @@ pub(super) struct TableSync<'a> {
     pub histories: Histories,
     /// Triggers that can not be what they say now. What was captured for them before goes on being captured.
     pub stuck: HashSet<String>,
+    /// The names that the configuration gives triggers, by table.
+    pub given: Vec<(Place, String)>,
     pub report: SyncReport,
 }
 
@@ -103,9 +106,17 @@ impl TableSync<'_> {
         triggers: &[&Trigger],
     ) -> Result<(), (String, DbError)> {
         let place = sight.place();
-        let kind = self.db.kind();
         let all = || joined(triggers.iter().copied());
-        let (spec, refused) = specify(kind, self.tables, triggers, &sight.table, &sight.survey);
+        let taken = self.names_taken(sight, triggers).await;
+        let taken = taken.map_err(|err| (all(), err))?;
+        let around = Surroundings {
+            kind: self.db.kind(),
+            tables: self.tables,
+            table: &sight.table,
+            survey: &sight.survey,
+            taken: &taken,
+        };
+        let (spec, refused) = specify(around, triggers);
         self.report.warnings.extend(warnings(&spec, triggers));
         let Some(mut accepted) = self.without(triggers, &place, refused) else {
             return Ok(());
@@ -118,7 +129,10 @@ impl TableSync<'_> {
                 let Some(rest) = self.without(&accepted, &place, refused) else {
                     return Ok(());
                 };
-                let (spec, _) = specify(kind, self.tables, &rest, &sight.table, &sight.survey);
+                let (spec, refused) = specify(around, &rest);
+                let Some(rest) = self.without(&rest, &place, refused) else {
+                    return Ok(());
+                };
                 plan = Plan::make(spec, &self.histories);
                 accepted = rest;
             }
@@ -145,6 +159,36 @@ impl TableSync<'_> {
             .map_err(|err| (all(), err))
     }
 
+    /// The names that triggers of this table can not have, asked for now: the tables before this one have theirs.
+    /// Only where names are given; those of our own making are like no others.
+    async fn names_taken(&self, sight: &Sight, triggers: &[&Trigger]) -> Result<Taken, DbError> {
+        let place = sight.place();
+        if !self.given.iter().any(|(given_at, _)| *given_at == place) {
+            return Ok(Taken::default());
+        }
+        let mut conn = self.db.conn().await?;
+        let foreign = capturing::foreign_triggers(&mut conn, self.tables, &sight.table).await?;
+        let is_going = |other: &&ForeignTrigger| {
+            let there = Place {
+                schema: place.schema.clone(),
+                table: other.table.clone(),
+            };
+            let mut before = self.histories_at(&there);
+            let is_given = |(place, name): &(Place, String)| *place == there && *name == other.name;
+            !self.given.iter().any(is_given)
+                && before.any(|hist| {
+                    let mut moved = triggers.iter();
+                    hist.description.has_name(&other.name)
+                        && moved.any(|trigger| trigger.trigger_id == hist.trigger_id)
+                })
+        };
+        let going = foreign.iter().filter(|other| other.is_ours).filter(is_going);
+        Ok(Taken {
+            going: going.map(|other| other.name.clone()).collect(),
+            foreign,
+        })
+    }
+
     /// Notes what is refused. Returns the triggers that are left; `None` where one that is refused was captured
     /// before: the table's triggers stay as they are then.
     fn without<'t>(
@@ -154,8 +198,16 @@ impl TableSync<'_> {
         refused: Vec<Refusal>,
     ) -> Option<Vec<&'t Trigger>> {
         let ids: HashSet<String> = refused.iter().map(|refusal| refusal.trigger_id.clone()).collect();
-        for Refusal { trigger_id, message } in refused {
-            self.stuck.insert(trigger_id.clone());
+        for Refusal {
+            trigger_id,
+            message,
+            passes,
+        } in refused
+        {
+            // What is captured for it elsewhere has to go for that.
+            if !passes {
+                self.stuck.insert(trigger_id.clone());
+            }
             self.note(trigger_id, &place.table, message);
         }
         let (refused, rest): (Vec<&Trigger>, Vec<&Trigger>) = triggers

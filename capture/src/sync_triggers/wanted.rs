@@ -1,5 +1,6 @@
 //! What the `sym_trigger` rows of one table ask for.
 
+use super::names::{self, Taken};
 use super::report::Note;
 use crate::dialect::trigger::{Capture, CaptureMark, Event, Names, Survey, TriggerSpec};
 use std::collections::HashSet;
@@ -13,16 +14,57 @@ use symstream_shared::schema::Tables;
 pub(super) struct Refusal {
     pub trigger_id: String,
     pub message: String,
+    /// Whether it ends by itself when the other tables are done.
+    pub passes: bool,
+}
+
+/// A table, and what specifications for it depend on beside it.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub kind: DatabaseKind,
+    pub tables: &'a Tables,
+    pub table: &'a TableDef,
+    pub survey: &'a Survey,
+    pub taken: &'a Taken,
 }
 
 /// Puts together what `triggers`, all of one table, want captured; those that the table does not allow are refused.
 pub(super) fn specify<'a>(
-    kind: DatabaseKind,
-    tables: &'a Tables,
+    around: Surroundings<'a>,
     triggers: &[&'a Trigger],
-    table: &'a TableDef,
-    survey: &'a Survey,
 ) -> (TriggerSpec<'a>, Vec<Refusal>) {
+    let mut rest = triggers.to_vec();
+    let mut refusals = Vec::new();
+    loop {
+        let (spec, accepted, refused) = of_columns(around, &rest);
+        refusals.extend(refused);
+        let refused = names::refusals(&spec, &accepted, around.taken);
+        if refused.is_empty() {
+            return (spec, refusals);
+        }
+        // Without the row that gives it, the name that another one gives is used.
+        rest = accepted;
+        rest.retain(|trigger| {
+            !refused
+                .iter()
+                .any(|refusal| refusal.trigger_id == trigger.trigger_id)
+        });
+        refusals.extend(refused);
+    }
+}
+
+/// The specification by the columns that there are; the triggers in it, and the refusals of the others.
+fn of_columns<'a>(
+    around: Surroundings<'a>,
+    triggers: &[&'a Trigger],
+) -> (TriggerSpec<'a>, Vec<&'a Trigger>, Vec<Refusal>) {
+    let Surroundings {
+        kind,
+        tables,
+        table,
+        survey,
+        ..
+    } = around;
     let mut captures: Vec<Capture<'a>> = Vec::new();
     let mut refusals = Vec::new();
     let mut accepted = Vec::new();
@@ -33,6 +75,7 @@ pub(super) fn specify<'a>(
                 refusals.push(Refusal {
                     trigger_id: trigger.trigger_id.clone(),
                     message,
+                    passes: false,
                 });
                 continue;
             }
@@ -64,7 +107,7 @@ pub(super) fn specify<'a>(
         names: Names::of(&accepted),
         build: 0,
     };
-    (spec, refusals)
+    (spec, accepted, refusals)
 }
 
 /// The columns to capture, or why that can not be said.

@@ -1,6 +1,6 @@
 //! What MySQL or MariaDB says about a table's surroundings.
 
-use crate::dialect::trigger::{Event, Installed, Mark, OtherTrigger, Survey};
+use crate::dialect::trigger::{Event, ForeignTrigger, Installed, Mark, OtherTrigger, Survey};
 use symstream_shared::catalog::TableDef;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::schema::Tables;
@@ -11,6 +11,9 @@ const TABLE: &str = "select database(), version(), engine from information_schem
 const TRIGGERS: &str = "select trigger_name, event_manipulation, action_timing, action_statement \
      from information_schema.triggers where event_object_schema = ? and event_object_table = ? \
      order by event_manipulation, action_order";
+
+const FOREIGN_TRIGGERS: &str = "select trigger_name, event_object_table, action_statement \
+     from information_schema.triggers where event_object_schema = ? and event_object_table <> ?";
 
 const CASCADES: &str = "select constraint_name, delete_rule, update_rule \
      from information_schema.referential_constraints where constraint_schema = ? and table_name = ? \
@@ -60,10 +63,30 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
             name,
             Installed {
                 source,
+                event,
                 for_each_row: true,
                 enabled: true,
             },
         );
     }
     Ok(survey)
+}
+
+/// The triggers of the schema's other tables.
+pub(crate) async fn foreign_triggers(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    table: &TableDef,
+) -> Result<Vec<ForeignTrigger>, DbError> {
+    let name = [Param::from(table.schema.clone()), table.name.as_str().into()];
+    let rows = sql.query(FOREIGN_TRIGGERS, &name).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ForeignTrigger {
+                name: row.text(0)?,
+                table: row.text(1)?,
+                is_ours: Mark::find(&row.text(2)?, tables).is_some(),
+            })
+        })
+        .collect()
 }

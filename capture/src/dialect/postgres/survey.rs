@@ -13,7 +13,7 @@ const TABLE: &str = "select c.oid::bigint, current_schema()::text, c.relkind = '
      current_setting('max_prepared_transactions')::int > 0, current_database()::text \
      from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = ? and c.relname = ?";
 
-/// Bits of `tgtype`: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 64 instead of.
+/// Bits of `tgtype`: 1 for each row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead of.
 const TRIGGERS: &str = "select t.tgname::text, t.tgtype::int, t.tgenabled in ('O', 'A'), p.prosrc \
      from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = cast(? as bigint)::oid \
      and not t.tgisinternal";
@@ -64,6 +64,12 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
             name,
             Installed {
                 source,
+                event: match kind & (4 | 8 | 16 | 32) {
+                    4 => Some(Event::Insert),
+                    8 | 32 => Some(Event::Delete),
+                    16 => Some(Event::Update),
+                    _ => None,
+                },
                 for_each_row,
                 enabled,
             },

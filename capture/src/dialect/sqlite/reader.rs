@@ -42,6 +42,46 @@ impl Reader {
         }
     }
 
+    /// The reading's rows behind `last`; its parameters are the backlog's end and `last`. A request stands between two
+    /// transactions, because there is one writer: what may be one transaction ends there.
+    async fn statement(&self, tx: &mut dyn Sql, last: i64) -> Result<String, DbError> {
+        let data = self.tables.name("data");
+        let statement = format!(
+            "select exists (select 1 from {} where tx_id_expression is not null), \
+             exists (select 1 from {data} where data_id > ? and event_type in ('R', 'S'))",
+            self.tables.name("trigger")
+        );
+        let row = tx.query_opt(&statement, &[last.into()]).await?;
+        let (by_expression, has_requests) = match row {
+            Some(row) => (row.int(0)? != 0, row.int(1)? != 0),
+            None => (false, false),
+        };
+        let (rows, together) = if has_requests {
+            let rows = format!(
+                "(select data_id, channel_id, event_type, transaction_id, sum({IS_REQUEST}) over \
+                 (partition by channel_id order by data_id) as requests from {data})"
+            );
+            (rows, "channel_id, requests")
+        } else {
+            (data, "channel_id")
+        };
+        // Where a transaction's rows do not all have a word of the expression's, nothing tells where it ends.
+        let by_expression = if by_expression {
+            format!(
+                "when transaction_id is not null and max(transaction_id is null and data_id > ?1 and not {IS_REQUEST}) \
+                 over (partition by {together}) = 0 \
+                 then max(data_id) over (partition by channel_id, transaction_id)"
+            )
+        } else {
+            String::new()
+        };
+        Ok(format!(
+            "select data_id, channel_id, case {by_expression} when data_id <= ?1 then data_id \
+             else max(data_id) over (partition by {together}) end, {IS_REQUEST} \
+             from {rows} where data_id > ?2 order by data_id"
+        ))
+    }
+
     /// Whether there are rows behind the position, after a commit by anybody.
     async fn look(&mut self) -> Result<bool, DbError> {
         let watch = match &mut self.watch {
@@ -96,14 +136,7 @@ impl ChangeReader for Reader {
         Box::pin(async move {
             let last = data_id(before)?;
             let backlog = backlog_end(&self.backlog, &self.tables, tx).await?;
-            let statement = format!(
-                "select data_id, channel_id, \
-                 case when transaction_id is not null then max(data_id) over (partition by channel_id, transaction_id) \
-                 when data_id <= ? then data_id \
-                 else max(data_id) over (partition by channel_id) end, {IS_REQUEST} \
-                 from {} where data_id > ? order by data_id",
-                self.tables.name("data")
-            );
+            let statement = self.statement(tx, last).await?;
             let mut highest = last;
             tx.query_each(&statement, &[backlog.into(), last.into()], &mut |row| {
                 let row = captured_id(row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)?;

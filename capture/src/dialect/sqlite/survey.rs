@@ -1,12 +1,16 @@
 //! What SQLite says about a table's surroundings.
 
-use crate::dialect::trigger::{Installed, Mark, Survey};
+use super::trigger::event_of;
+use crate::dialect::trigger::{ForeignTrigger, Installed, Mark, Survey};
 use symstream_shared::catalog::TableDef;
 use symstream_shared::db::{DbError, Sql};
 use symstream_shared::schema::Tables;
 
 const TRIGGERS: &str =
     "select name, sql from sqlite_master where type = 'trigger' and lower(tbl_name) = lower(?) order by name";
+
+const FOREIGN_TRIGGERS: &str =
+    "select name, tbl_name, sql from sqlite_master where type = 'trigger' and lower(tbl_name) <> lower(?)";
 
 const UNIQUE_KEYS: &str = "select count(*) from pragma_index_list(?) where \"unique\" = 1 and origin <> 'pk'";
 
@@ -18,8 +22,9 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
         let (name, source) = (row.text(0)?, row.text(1)?);
         has_others |= !Mark::is_in(&source);
         survey.installed.insert(
-            name,
+            name.clone(),
             Installed {
+                event: event_of(&name, &source),
                 source,
                 for_each_row: true,
                 enabled: true,
@@ -46,4 +51,22 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
         );
     }
     Ok(survey)
+}
+
+/// The triggers of all other tables.
+pub(crate) async fn foreign_triggers(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    table: &TableDef,
+) -> Result<Vec<ForeignTrigger>, DbError> {
+    let rows = sql.query(FOREIGN_TRIGGERS, &[table.name.as_str().into()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ForeignTrigger {
+                name: row.text(0)?,
+                table: row.text(1)?,
+                is_ours: Mark::find(&row.text(2)?, tables).is_some(),
+            })
+        })
+        .collect()
 }

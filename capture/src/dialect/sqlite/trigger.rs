@@ -28,6 +28,15 @@ pub(crate) fn drop(name: &str) -> String {
     format!("drop trigger if exists {}", KIND.quote(name))
 }
 
+/// What a trigger of ours fires on, by its text. `None`: it is none of ours.
+pub(super) fn event_of(name: &str, source: &str) -> Option<Event> {
+    let head = format!("{} after ", KIND.quote(name));
+    let (_, rest) = source.split_once(&head)?;
+    Event::ALL
+        .into_iter()
+        .find(|event| rest.starts_with(&format!("{} on ", event.verb())))
+}
+
 fn row(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     let name = spec.names.get(event).map_or_else(
         || spec.generated_name(&event.letter().to_lowercase()),

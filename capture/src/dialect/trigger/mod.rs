@@ -16,4 +16,4 @@ pub(crate) use event::Event;
 pub(crate) use mark::{CaptureMark, Mark};
 pub(crate) use rendered::RenderedTrigger;
 pub(crate) use spec::{Names, TriggerSpec};
-pub(crate) use survey::{Installed, OtherTrigger, Survey};
+pub(crate) use survey::{ForeignTrigger, Installed, OtherTrigger, Survey};

@@ -22,12 +22,21 @@ pub(crate) struct RenderedTrigger {
 }
 
 impl RenderedTrigger {
-    /// Whether a trigger of this name and kind is attached to the table, whatever it does.
+    /// Whether a trigger of this name, event and kind is attached to the table, whatever it does.
     pub(crate) fn is_attached(&self, survey: &Survey) -> bool {
+        survey.installed.get(&self.name).is_some_and(|installed| {
+            installed.enabled
+                && installed.event == Some(self.event)
+                && installed.for_each_row == self.for_each_row
+        })
+    }
+
+    /// Whether one of this name is there that fires on something else, and stops doing so when this one is made.
+    pub(crate) fn displaces_another(&self, survey: &Survey) -> bool {
         survey
             .installed
             .get(&self.name)
-            .is_some_and(|installed| installed.enabled && installed.for_each_row == self.for_each_row)
+            .is_some_and(|installed| installed.event != Some(self.event))
     }
 
     /// The mark of the trigger that is attached in its place, where that is one of ours.

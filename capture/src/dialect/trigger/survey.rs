@@ -17,8 +17,19 @@ pub(crate) struct OtherTrigger {
 pub(crate) struct Installed {
     /// Its text; with a [`Mark`](super::Mark) in it where it is one of ours.
     pub source: String,
+    /// What it fires on, where that is known and one event only; for PostgreSQL's TRUNCATE the deletes.
+    pub event: Option<Event>,
     pub for_each_row: bool,
     pub enabled: bool,
+}
+
+/// A trigger of another table, in a database where the names of triggers are unique in a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForeignTrigger {
+    pub name: String,
+    pub table: String,
+    /// Made by this instance.
+    pub is_ours: bool,
 }
 
 /// Everything about a table and its surroundings that triggers depend on.
