@@ -3,6 +3,7 @@
 use crate::bus::Bus;
 use crate::error::BusError;
 use crate::lane::encode;
+use crate::subject::token;
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures_util::StreamExt;
@@ -114,7 +115,7 @@ impl Bus {
     /// # Errors
     /// [`BusError::Unreachable`] when nobody answers: no router of the registration server runs.
     pub async fn heartbeat(&self, server: &EngineName, heartbeat: &Heartbeat) -> Result<(), BusError> {
-        let subject = self.subjects.heartbeat(server);
+        let subject = self.subjects.heartbeat(server, &heartbeat.node);
         match self.ask(&subject, Message::Heartbeat(heartbeat.clone())).await? {
             Message::HeartbeatRecorded => Ok(()),
             _ => Err(no_answer(subject)),
@@ -148,7 +149,7 @@ impl Bus {
     /// # Errors
     /// [`BusError::Unreachable`].
     pub async fn heartbeats(&self, server: &EngineName) -> Result<Heartbeats, BusError> {
-        let questions = self.questions(self.subjects.heartbeat(server)).await?;
+        let questions = self.questions(self.subjects.heartbeats(server)).await?;
         Ok(Heartbeats { questions })
     }
 
@@ -197,12 +198,12 @@ struct Answer {
 }
 
 impl Questions {
-    /// The next one that `read` takes for one; the others are passed over.
-    async fn next<T>(&mut self, read: impl Fn(Message) -> Option<T>) -> Option<(T, Answer)> {
+    /// The next one that `read` takes for one, of this subject; the others are passed over.
+    async fn next<T>(&mut self, read: impl Fn(&str, Message) -> Option<T>) -> Option<(T, Answer)> {
         loop {
             let message = self.subscription.next().await?;
             let question = match Message::decode(&message.payload) {
-                Ok(decoded) => read(decoded),
+                Ok(decoded) => read(&message.subject, decoded),
                 Err(err) => {
                     tracing::warn!(subject = %message.subject, error = %err, "a message is not readable");
                     continue;
@@ -213,7 +214,7 @@ impl Questions {
                     let bus = self.bus.clone();
                     return Some((question, Answer { bus, reply }));
                 }
-                _ => tracing::warn!(subject = %message.subject, "a message is no request"),
+                _ => tracing::warn!(subject = %message.subject, "a message is no request, or another's"),
             }
         }
     }
@@ -248,7 +249,7 @@ impl Registrations {
     pub async fn next(&mut self) -> Option<RegistrationCall> {
         let (request, answer) = self
             .questions
-            .next(|message| match message {
+            .next(|_, message| match message {
                 Message::Register(request) => Some(request),
                 _ => None,
             })
@@ -280,12 +281,16 @@ pub struct HeartbeatCall {
 }
 
 impl Heartbeats {
-    /// The next one; `None` when the connection was closed for good. Other messages are passed over. May be dropped.
+    /// The next one; `None` when the connection was closed for good. Other messages are passed over, also those of a node
+    /// that says that it is another: what a node may publish stands in the subject. May be dropped.
     pub async fn next(&mut self) -> Option<HeartbeatCall> {
         let (heartbeat, answer) = self
             .questions
-            .next(|message| match message {
-                Message::Heartbeat(heartbeat) => Some(heartbeat),
+            .next(|subject, message| match message {
+                Message::Heartbeat(heartbeat) => {
+                    let sender = subject.rsplit('.').next();
+                    (sender == Some(&token(heartbeat.node.as_str()))).then_some(heartbeat)
+                }
                 _ => None,
             })
             .await?;

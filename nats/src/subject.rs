@@ -202,8 +202,17 @@ impl Subjects {
         format!("{}.status.>", self.prefix)
     }
 
-    pub(crate) fn heartbeat(&self, server: &EngineName) -> String {
-        format!("{}.ctl.{}.heartbeat", self.prefix, token(server.as_str()))
+    pub(crate) fn heartbeat(&self, server: &EngineName, node: &NodeId) -> String {
+        format!(
+            "{}.ctl.{}.heartbeat.{}",
+            self.prefix,
+            token(server.as_str()),
+            token(node.as_str())
+        )
+    }
+
+    pub(crate) fn heartbeats(&self, server: &EngineName) -> String {
+        format!("{}.ctl.{}.heartbeat.*", self.prefix, token(server.as_str()))
     }
 
     pub(crate) fn register(&self, server: &EngineName) -> String {
@@ -269,6 +278,8 @@ mod tests {
         assert_eq!(Subjects::lane_consumer(&s, &channel, wait), "s=2E1==sale==wait");
         assert_eq!(subjects.status(&s, &t, &channel), "sym.status.s=2E1.t.sale");
         assert_eq!(subjects.routed(&s, &channel), "sym.routed.s=2E1.sale");
+        let server = EngineName::new("cloud-1").expect("name");
+        assert_eq!(subjects.heartbeat(&server, &s), "sym.ctl.cloud-1.heartbeat.s=2E1");
         assert_eq!(subjects.capture_stream(), "SYM_CAPTURE");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Fixture, PATIENCE, fixture, source};
 use symstream_nats::BusError;
 use symstream_shared::id::{EngineName, ExternalId, GroupId};
-use symstream_shared::wire::{Configuration, Heartbeat, RegistrationReply, RegistrationRequest};
+use symstream_shared::wire::{Configuration, Heartbeat, Message, RegistrationReply, RegistrationRequest};
 
 #[tokio::test]
 async fn configurations_are_kept_by_version_and_the_latest_is_found() {
@@ -76,11 +76,8 @@ async fn a_registration_is_answered_or_nobody_is_there() {
     );
 }
 
-#[tokio::test]
-async fn a_heartbeat_is_answered_once_it_is_recorded() {
-    let Fixture { server: _server, bus } = fixture().await;
-    let server = EngineName::new("cloud-1").expect("name");
-    let heartbeat = Heartbeat {
+fn heartbeat() -> Heartbeat {
+    Heartbeat {
         node: source(),
         time_ms: 1_732_237_261_007,
         timezone_offset: "+01:00".into(),
@@ -89,7 +86,14 @@ async fn a_heartbeat_is_answered_once_it_is_recorded() {
         symmetric_version: "0".into(),
         database_type: "SQLite".into(),
         database_version: "3".into(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_answered_once_it_is_recorded() {
+    let Fixture { server: _server, bus } = fixture().await;
+    let server = EngineName::new("cloud-1").expect("name");
+    let heartbeat = heartbeat();
     let nobody = bus.heartbeat(&server, &heartbeat).await;
     assert!(matches!(nobody, Err(BusError::Unreachable { .. })), "{nobody:?}");
     let mut calls = bus.heartbeats(&server).await.expect("serve");
@@ -101,6 +105,39 @@ async fn a_heartbeat_is_answered_once_it_is_recorded() {
     });
     bus.heartbeat(&server, &heartbeat).await.expect("recorded");
     assert_eq!(recorder.await.expect("recorder"), heartbeat);
+}
+
+#[tokio::test]
+async fn a_heartbeat_of_another_node_is_passed_over() {
+    let Fixture { server: nats, bus } = fixture().await;
+    let server = EngineName::new("cloud-1").expect("name");
+    let mut calls = bus.heartbeats(&server).await.expect("serve");
+    bus.flush().await.expect("flush");
+    let client = async_nats::connect(nats.url()).await.expect("connect");
+    let body = Message::Heartbeat(heartbeat()).encode().expect("encode");
+    for (sender, body) in [("source", body.clone()), ("x=source=2E1", body)] {
+        let subject = format!("sym.ctl.cloud-1.heartbeat.{sender}");
+        client
+            .publish_with_reply(subject, "nobody", body.into())
+            .await
+            .expect("publish");
+    }
+    client.flush().await.expect("flush");
+    let mine = Heartbeat {
+        time_ms: 1,
+        ..heartbeat()
+    };
+    let asking = tokio::spawn({
+        let (bus, mine) = (bus.clone(), mine.clone());
+        async move { bus.heartbeat(&server, &mine).await }
+    });
+    let call = tokio::time::timeout(PATIENCE, calls.next())
+        .await
+        .expect("in time")
+        .expect("a heartbeat");
+    assert_eq!(call.heartbeat, mine);
+    call.recorded().await.expect("answer");
+    asking.await.expect("task").expect("recorded");
 }
 
 #[tokio::test]

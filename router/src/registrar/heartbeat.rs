@@ -60,7 +60,7 @@ impl Registrar {
                     strangers.clear();
                 }
                 if strangers.insert(node.clone()) {
-                    tracing::warn!(node_id = %node, "a node that is not registered sends heartbeats; they are not recorded");
+                    tracing::warn!(node_id = %node, "heartbeats of a node that is not registered, or is this server itself, are not recorded");
                 }
             }
             Err(err) if err.disposition == Disposition::Fatal => return Err(err.into()),
@@ -71,14 +71,17 @@ impl Registrar {
         Ok(())
     }
 
-    /// Whether there is such a node, registered.
+    /// Whether there is such a node, registered. The registration server's own node is told by its own agent only, in its
+    /// own row.
     async fn update_node(&self, heartbeat: &Heartbeat) -> Result<bool, DbError> {
         let update = format!(
             "update {} set heartbeat_time = ?, timezone_offset = ?, sync_url = ?, schema_version = ?, \
              symmetric_version = ?, database_type = ?, database_version = ? where node_id = ? and exists \
-             (select 1 from {} s where s.node_id = ? and s.registration_time is not null)",
+             (select 1 from {} s where s.node_id = ? and s.registration_time is not null) \
+             and not exists (select 1 from {} i where i.node_id = ?)",
             self.tables.name("node"),
-            self.tables.name("node_security")
+            self.tables.name("node_security"),
+            self.tables.name("node_identity")
         );
         let node = || Param::from(heartbeat.node.as_str());
         let params = [
@@ -89,6 +92,7 @@ impl Registrar {
             heartbeat.symmetric_version.as_str().into(),
             heartbeat.database_type.as_str().into(),
             heartbeat.database_version.as_str().into(),
+            node(),
             node(),
             node(),
         ];

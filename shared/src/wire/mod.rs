@@ -45,7 +45,7 @@ pub enum Message {
     Register(RegistrationRequest),
     /// The answer to it.
     Registered(RegistrationReply),
-    /// A node's sign of life (`sym.ctl.<server>.heartbeat`).
+    /// A node's sign of life (`sym.ctl.<server>.heartbeat.<node>`).
     Heartbeat(Heartbeat),
     /// The answer to it: it is recorded.
     HeartbeatRecorded,
