@@ -3,6 +3,8 @@
 use crate::database;
 use symstream_shared::db::Database;
 use symstream_shared::schema::{self, Tables};
+use symstream_tests::database::TestDatabase;
+use symstream_tests::server::{MariaDb, PostgresServer};
 use tempfile::TempDir;
 
 async fn texts(database: &Database, sql: &str) -> Vec<String> {
@@ -124,6 +126,70 @@ async fn an_older_version_is_brought_up_to_date_and_keeps_its_rows() {
         texts(&database, "select cast(batch_id as text) from sym_outgoing_batch").await,
         ["1"]
     );
+}
+
+/// A text whose limit was taken away loses it in older tables too, keeps what it holds, and everything stays as it is made
+/// anew.
+async fn texts_are_widened(database: TestDatabase, narrow: &str, column: &str) {
+    let tables = Tables::default();
+    schema::create(database.database(), &tables)
+        .await
+        .expect("create");
+    let made = database.rows(column).await;
+    let path = "n".repeat(60);
+    let insert = |source: &str| {
+        format!(
+            "insert into sym_data (table_name, event_type, trigger_hist_id, source_node_id) values ('t', 'I', 1, '{source}')"
+        )
+    };
+    // GIVEN a column as an older version made it
+    database.run(narrow).await;
+    database.run(&insert("a")).await;
+    database
+        .try_run(&insert(&path))
+        .await
+        .expect_err("it is too narrow");
+
+    // WHEN the tables are brought up to date
+    let ran = schema::create(database.database(), &tables)
+        .await
+        .expect("upgrade");
+
+    assert_eq!(ran.len(), 1, "{ran:?}");
+    assert_eq!(database.rows(column).await, made);
+    database.run(&insert(&path)).await;
+    assert_eq!(
+        database
+            .rows("select source_node_id from sym_data order by data_id")
+            .await,
+        [["a"], [path.as_str()]]
+    );
+    let again = schema::create(database.database(), &tables).await;
+    assert!(again.expect("again").is_empty());
+}
+
+#[tokio::test]
+async fn texts_are_widened_on_postgresql() {
+    let server = PostgresServer::start().await;
+    texts_are_widened(
+        server.create_database("node").await,
+        "alter table sym_data alter column source_node_id type varchar(50)",
+        "select data_type, is_nullable from information_schema.columns \
+         where table_name = 'sym_data' and column_name = 'source_node_id'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn texts_are_widened_on_mariadb() {
+    let server = MariaDb::start().await;
+    texts_are_widened(
+        server.create_database("node").await,
+        "alter table sym_data modify column source_node_id varchar(50) null",
+        "select column_type, is_nullable, collation_name from information_schema.columns \
+         where table_name = 'sym_data' and column_name = 'source_node_id'",
+    )
+    .await;
 }
 
 #[tokio::test]

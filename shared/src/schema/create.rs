@@ -2,7 +2,7 @@
 
 use super::all_tables;
 use super::dialect::{columns_query, indexes_query, session_lock, transaction_lock};
-use super::render::{Existing, missing};
+use super::render::{Existing, ExistingColumn, missing};
 use super::tables::Tables;
 use crate::db::{Database, DbError, Param, Sql, TxKind};
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 /// How long one process waits until another is done with the tables.
 const LOCK_SECONDS: i64 = 60;
 
-/// Creates the tables that are missing, and adds the columns and indexes that an older version had not. Returns
-/// the statements that it ran: none where everything was there. Processes that do it at once wait for each
+/// Creates the tables that are missing, adds the columns and indexes that an older version had not, and takes limits
+/// from texts that have none any more. Returns the statements that it ran: none where everything was there. Processes that do it at once wait for each
 /// other.
 ///
 /// # Errors
@@ -80,9 +80,12 @@ async fn run(sql: &mut dyn Sql, tables: &Tables, change: Change) -> Result<Vec<S
 async fn statements_to_create(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<String>, DbError> {
     let kind = sql.kind();
     let names: Vec<Param> = all_tables().map(|table| tables.name(table.name).into()).collect();
-    let mut columns: HashMap<String, Vec<String>> = HashMap::new();
+    let mut columns: HashMap<String, Vec<ExistingColumn>> = HashMap::new();
     for row in sql.query(&columns_query(kind, names.len()), &names).await? {
-        columns.entry(row.text(0)?).or_default().push(row.text(1)?);
+        columns.entry(row.text(0)?).or_default().push(ExistingColumn {
+            name: row.text(1)?,
+            is_limited: row.int(2)? != 0,
+        });
     }
     let rows = sql.query(&indexes_query(kind, names.len()), &names).await?;
     let indexes = rows

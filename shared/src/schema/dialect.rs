@@ -69,22 +69,35 @@ pub(super) fn table_options(kind: DatabaseKind) -> &'static str {
     }
 }
 
-/// A query for (table, column) of those of `count` tables that exist.
+/// A query for (table, column, whether it is a text with a limit that its type checks) of those of `count` tables that
+/// exist.
 pub(super) fn columns_query(kind: DatabaseKind, count: usize) -> String {
     let tables = vec!["?"; count].join(", ");
     match kind {
         DatabaseKind::Postgres => format!(
-            "select table_name::text, column_name::text from information_schema.columns \
+            "select table_name::text, column_name::text, \
+             case data_type when 'character varying' then 1 else 0 end from information_schema.columns \
              where table_schema = current_schema() and table_name in ({tables})"
         ),
         DatabaseKind::Mysql => format!(
-            "select table_name, column_name from information_schema.columns \
+            "select table_name, column_name, case data_type when 'varchar' then 1 else 0 end \
+             from information_schema.columns \
              where table_schema = database() and table_name in ({tables})"
         ),
         DatabaseKind::Sqlite => format!(
-            "select m.name, c.name from sqlite_master m join pragma_table_info(m.name) c \
+            "select m.name, c.name, 0 from sqlite_master m join pragma_table_info(m.name) c \
              where m.type = 'table' and m.name in ({tables})"
         ),
+    }
+}
+
+/// The statement that gives a text column its type without a limit; `None` where no type has one.
+pub(super) fn widen(kind: DatabaseKind, table: &str, column: &str, definition: &str) -> Option<String> {
+    match kind {
+        // Changes the catalog only; the rows stay as they are.
+        DatabaseKind::Postgres => Some(format!("alter table {table} alter column {column} type text")),
+        DatabaseKind::Mysql => Some(format!("alter table {table} modify column {definition}")),
+        DatabaseKind::Sqlite => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The statements that make tables.
 
-use super::definition::{ColumnSpec, IndexSpec, TableSpec};
-use super::dialect::{can_be_added, default_expression, is_inline_key, table_options, type_name};
+use super::definition::{ColumnSpec, ColumnType, IndexSpec, TableSpec};
+use super::dialect::{can_be_added, default_expression, is_inline_key, table_options, type_name, widen};
 use super::tables::Tables;
 use crate::db::DatabaseKind;
 
@@ -9,9 +9,17 @@ use crate::db::DatabaseKind;
 #[derive(Debug, Default)]
 pub(super) struct Existing<'a> {
     /// The table's columns; empty where it does not exist.
-    pub columns: &'a [String],
+    pub columns: &'a [ExistingColumn],
     /// The indexes of all tables.
     pub indexes: &'a [String],
+}
+
+/// A column that is there.
+#[derive(Debug)]
+pub(super) struct ExistingColumn {
+    pub name: String,
+    /// It holds text up to a limit, which the database checks.
+    pub is_limited: bool,
 }
 
 /// The statements that are missing to make a table what it should be; none where it is that already.
@@ -24,7 +32,12 @@ pub(super) fn missing(
     let name = tables.name(table.name);
     let missing_columns: Vec<&ColumnSpec> = table
         .columns(kind)
-        .filter(|column| !existing.columns.iter().any(|name| name == column.name))
+        .filter(|column| {
+            !existing
+                .columns
+                .iter()
+                .any(|existing| existing.name == column.name)
+        })
         .collect();
     let mut rebuilt = false;
     let mut statements = Vec::new();
@@ -44,6 +57,16 @@ pub(super) fn missing(
         statements.extend(rebuild(kind, table, &name, existing.columns));
         rebuilt = true;
     }
+    statements.extend(
+        table
+            .columns(kind)
+            .filter(|column| column.column_type == ColumnType::LongVarchar)
+            .filter(|column| {
+                let mut existing = existing.columns.iter();
+                existing.any(|existing| existing.name == column.name && existing.is_limited)
+            })
+            .filter_map(|column| widen(kind, &name, column.name, &column_definition(kind, column))),
+    );
     statements.extend(
         table
             .indexes(kind)
@@ -83,12 +106,12 @@ fn create_table(kind: DatabaseKind, table: &TableSpec, name: &str) -> String {
 
 /// A new table in the old one's place, for a dialect that can not add a column in place. The triggers of the
 /// user's tables name the old one: `legacy_alter_table` leaves them as they are.
-fn rebuild(kind: DatabaseKind, table: &TableSpec, name: &str, columns: &[String]) -> Vec<String> {
+fn rebuild(kind: DatabaseKind, table: &TableSpec, name: &str, columns: &[ExistingColumn]) -> Vec<String> {
     let new_name = format!("{name}_new");
     let kept: Vec<&str> = table
         .columns(kind)
         .map(|column| column.name)
-        .filter(|column| columns.iter().any(|existing| existing == column))
+        .filter(|column| columns.iter().any(|existing| existing.name == *column))
         .collect();
     let kept = kept.join(", ");
     vec![

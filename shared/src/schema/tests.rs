@@ -1,5 +1,5 @@
 use super::definition::ColumnType;
-use super::render::{Existing, missing};
+use super::render::{Existing, ExistingColumn, missing};
 use super::*;
 use crate::db::DatabaseKind;
 
@@ -74,9 +74,16 @@ fn captured_data_is_stored_in_each_dialects_own_terms() {
     );
 }
 
+fn column(name: &str) -> ExistingColumn {
+    ExistingColumn {
+        name: name.to_owned(),
+        is_limited: false,
+    }
+}
+
 #[test]
 fn only_what_is_missing_is_added() {
-    let columns = ["batch_id", "node_id", "channel_id", "status", "create_time"].map(str::to_owned);
+    let columns = ["batch_id", "node_id", "channel_id", "status", "create_time"].map(column);
     for kind in KINDS {
         let existing = Existing {
             columns: &columns,
@@ -94,7 +101,7 @@ fn only_what_is_missing_is_added() {
 
 #[test]
 fn sqlite_gets_a_new_table_for_a_column_whose_default_is_the_time() {
-    let columns = ["trigger_id", "router_id", "enabled"].map(str::to_owned);
+    let columns = ["trigger_id", "router_id", "enabled"].map(column);
     let existing = Existing {
         columns: &columns,
         indexes: &[],
