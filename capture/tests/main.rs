@@ -3,6 +3,7 @@
 mod altered_tables;
 mod captured_events;
 mod common_triggers;
+mod excluded_columns;
 mod postgres_triggers;
 mod shared_triggers;
 mod source;

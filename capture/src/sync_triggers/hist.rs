@@ -4,6 +4,7 @@ use super::report::BuildReason;
 use crate::decode::column_type;
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use std::collections::HashSet;
+use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::csv;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::schema::Tables;
@@ -34,6 +35,32 @@ pub(super) struct ActiveHist {
     pub hist_id: i64,
     pub trigger_id: String,
     pub description: Description,
+    /// All columns that the table had, captured or not.
+    table_columns: Vec<String>,
+}
+
+impl ActiveHist {
+    /// Whether capturing `columns` of `table` lets nothing through that was left out so far, although columns that
+    /// are excluded, of which `missing` are not there, can not be told. One of them may have become a new column.
+    pub(super) fn lets_nothing_through(
+        &self,
+        table: &TableDef,
+        columns: &[&ColumnDef],
+        missing: &[&str],
+    ) -> bool {
+        let captured = csv::decode_names(&self.description.column_names).unwrap_or_default();
+        let is_known = |name: &String| self.table_columns.contains(name);
+        let is_gone = |name: &&str| {
+            let mut known = self.table_columns.iter();
+            known.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let may_be_renamed =
+            missing.iter().any(is_gone) && table.columns.iter().any(|column| !is_known(&column.name));
+        !may_be_renamed
+            && columns
+                .iter()
+                .all(|column| !is_known(&column.name) || captured.contains(&column.name))
+    }
 }
 
 impl Description {
@@ -70,7 +97,7 @@ pub(super) async fn active(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<Act
     let select = format!(
         "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, table_hash, table_shape, \
          column_names, pk_column_names, name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, \
-         trigger_ids from {} where inactive_time is null order by trigger_hist_id desc",
+         trigger_ids, table_columns from {} where inactive_time is null order by trigger_hist_id desc",
         tables.name("trigger_hist")
     );
     let rows = sql.query(&select, &[]).await?;
@@ -95,6 +122,10 @@ pub(super) async fn active(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<Act
                 hist_id: row.int(0)?,
                 trigger_id,
                 description,
+                table_columns: row
+                    .opt_text(12)?
+                    .and_then(|names| csv::decode_names(&names).ok())
+                    .unwrap_or_default(),
             })
         })
         .collect()

@@ -109,12 +109,14 @@ impl TableSync<'_> {
         let all = || joined(triggers.iter().copied());
         let taken = self.names_taken(sight, triggers).await;
         let taken = taken.map_err(|err| (all(), err))?;
+        let histories: Vec<ActiveHist> = self.histories_at(&place).cloned().collect();
         let around = Surroundings {
             kind: self.db.kind(),
             tables: self.tables,
             table: &sight.table,
             survey: &sight.survey,
             taken: &taken,
+            histories: &histories,
         };
         let (spec, refused) = specify(around, triggers);
         self.report.warnings.extend(warnings(&spec, triggers));

@@ -1,5 +1,6 @@
 //! What the `sym_trigger` rows of one table ask for.
 
+use super::hist::ActiveHist;
 use super::names::{self, Taken};
 use super::report::Note;
 use crate::dialect::trigger::{Capture, CaptureMark, Event, Names, Survey, TriggerSpec};
@@ -26,6 +27,8 @@ pub(super) struct Surroundings<'a> {
     pub table: &'a TableDef,
     pub survey: &'a Survey,
     pub taken: &'a Taken,
+    /// The histories in force at the table.
+    pub histories: &'a [ActiveHist],
 }
 
 /// Puts together what `triggers`, all of one table, want captured; those that the table does not allow are refused.
@@ -69,7 +72,9 @@ fn of_columns<'a>(
     let mut refusals = Vec::new();
     let mut accepted = Vec::new();
     for trigger in triggers {
-        let columns = match columns(trigger, table) {
+        let mut histories = around.histories.iter();
+        let captured = histories.find(|hist| hist.trigger_id == trigger.trigger_id);
+        let columns = match columns(trigger, table, captured) {
             Ok(columns) => columns,
             Err(message) => {
                 refusals.push(Refusal {
@@ -110,26 +115,47 @@ fn of_columns<'a>(
     (spec, accepted, refusals)
 }
 
-/// The columns to capture, or why that can not be said.
-fn columns<'a>(trigger: &Trigger, table: &'a TableDef) -> Result<Vec<&'a ColumnDef>, String> {
-    let mut excluded = HashSet::new();
-    for name in &trigger.excluded_columns {
-        let Some(column) = table.column_ignoring_case(name) else {
-            return Err(format!(
-                "excluded_column_names has {name:?}, but the table has no such column"
-            ));
-        };
-        excluded.insert(column.name.as_str());
-    }
+/// The columns to capture, or why that can not be said. One that is excluded may be gone where the trigger was
+/// `captured` before and nothing else comes to be captured for that.
+fn columns<'a>(
+    trigger: &Trigger,
+    table: &'a TableDef,
+    captured: Option<&ActiveHist>,
+) -> Result<Vec<&'a ColumnDef>, String> {
+    let excluded: HashSet<&str> = trigger
+        .excluded_columns
+        .iter()
+        .filter_map(|name| table.column_ignoring_case(name))
+        .map(|column| column.name.as_str())
+        .collect();
     let columns: Vec<&ColumnDef> = table
         .columns
         .iter()
         .filter(|column| !excluded.contains(column.name.as_str()) || table.is_key(&column.name))
         .collect();
+    let missing = missing(trigger, table);
+    if !missing.is_empty()
+        && !captured.is_some_and(|hist| hist.lets_nothing_through(table, &columns, &missing))
+    {
+        let names: Vec<String> = missing.iter().map(|name| format!("{name:?}")).collect();
+        return Err(format!(
+            "excluded_column_names has {}, but the table has no such column; correct the names, also where a column was \
+             renamed",
+            names.join(", ")
+        ));
+    }
     if columns.is_empty() {
         return Err("no column is left to capture".to_owned());
     }
     Ok(columns)
+}
+
+/// The excluded columns that the table does not have.
+fn missing<'t>(trigger: &'t Trigger, table: &TableDef) -> Vec<&'t str> {
+    let names = trigger.excluded_columns.iter().map(String::as_str);
+    names
+        .filter(|name| table.column_ignoring_case(name).is_none())
+        .collect()
 }
 
 fn key<'a>(table: &'a TableDef, columns: &[&'a ColumnDef]) -> Vec<&'a ColumnDef> {
@@ -174,6 +200,15 @@ pub(super) fn warnings(spec: &TriggerSpec<'_>, triggers: &[&Trigger]) -> Vec<Not
                 keys.join(", ")
             );
             notes.push(note(trigger.trigger_id.clone(), message));
+        }
+        let mut captured = spec.captures.iter().flat_map(Capture::trigger_ids);
+        if captured.any(|id| id == trigger.trigger_id) {
+            notes.extend(missing(trigger, spec.table).into_iter().map(|name| {
+                let message = format!(
+                    "excluded_column_names has {name:?}, but the table has no such column any more; take it out"
+                );
+                note(trigger.trigger_id.clone(), message)
+            }));
         }
         for event in Event::ALL {
             let (Some(given), Some(used)) = (event.given_name(trigger), spec.names.get(event)) else {
