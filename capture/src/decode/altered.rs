@@ -6,6 +6,7 @@
 //! for each of them.
 
 use super::hist::{HistError, HistRow, column_type};
+use crate::dialect::capturing;
 use symstream_shared::catalog;
 use symstream_shared::csv::{self, Field};
 use symstream_shared::db::Sql;
@@ -33,14 +34,16 @@ pub(super) async fn of_shape(
     hist_id: i64,
     shape: i64,
 ) -> Result<HistRow, HistError> {
-    // The newest one: what a trigger captures of one shape only changes with the configuration.
-    let condition = "trigger_id = ? and source_table_name = ? and table_shape = ? \
+    // The newest one: what a trigger captures of one shape only changes with the configuration. Not one from before
+    // the known one, when the table had the same shape once already: what is left out may have grown since.
+    let condition = "trigger_id = ? and source_table_name = ? and table_shape = ? and trigger_hist_id > ? \
                      order by trigger_hist_id desc limit 1";
     for trigger_id in &known.trigger_ids {
         let params = [
             trigger_id.as_str().into(),
             known.source_table.as_str().into(),
             shape.into(),
+            known.hist_id.into(),
         ];
         if let Some(row) = HistRow::read(sql, tables, condition, &params).await? {
             // Whose the changes are was decided when they were captured.
@@ -48,10 +51,14 @@ pub(super) async fn of_shape(
             return Ok(HistRow { trigger_ids, ..row });
         }
     }
-    // As long as the trigger's own history is in force, one for this shape may come.
-    let described = match known.is_ended {
-        true => described(sql, tables, &known, hist_id).await?,
-        false => None,
+    // As long as the trigger's own history is in force and the table has this shape, a history for it will come.
+    let comes = !known.is_ended && {
+        let (schema, table) = (known.source_schema.as_deref(), known.source_table.as_str());
+        capturing::shape_now(sql, schema, table).await? == Some(shape)
+    };
+    let described = match comes {
+        true => None,
+        false => described(sql, tables, &known, hist_id).await?,
     };
     described.ok_or(HistError::Altered {
         table: known.source_table,

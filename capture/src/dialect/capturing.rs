@@ -19,6 +19,18 @@ pub(crate) async fn survey(sql: &mut dyn Sql, tables: &Tables, table: &TableDef)
     }
 }
 
+/// The shape that a table has now, where the dialect's triggers tell shapes apart.
+pub(crate) async fn shape_now(
+    sql: &mut dyn Sql,
+    schema: Option<&str>,
+    table: &str,
+) -> Result<Option<i64>, DbError> {
+    match sql.kind() {
+        DatabaseKind::Postgres => postgres::survey::shape_now(sql, schema, table).await.map(Some),
+        DatabaseKind::Mysql | DatabaseKind::Sqlite => Ok(None),
+    }
+}
+
 /// The triggers of other tables whose names a trigger of `table` can not have.
 pub(crate) async fn foreign_triggers(
     sql: &mut dyn Sql,
