@@ -327,3 +327,30 @@ async fn padding_is_no_part_of_a_value() {
         ["I P1|P1   <-", "U P2|P1   <- P1|P1", "D  <- P2|P1"]
     );
 }
+
+#[tokio::test]
+async fn a_row_trigger_asks_for_the_shape_once() {
+    let server = PostgresServer::start().await;
+    let source = Source::new(server.create_database("once").await).await;
+    source
+        .db
+        .run("create table tree (id int primary key, parent int references tree)")
+        .await;
+    source.trigger("all", "tree", "").await;
+    source
+        .trigger(
+            "some",
+            "tree",
+            "excluded_column_names = 'parent', sync_on_incoming_batch = 1",
+        )
+        .await;
+    source.sync().await;
+    let asked = source
+        .db
+        .rows(
+            "select distinct regexp_count(prosrc, 'shape :=') from pg_trigger join pg_proc p on p.oid = tgfoid \
+             where tgrelid = 'tree'::regclass and tgtype & 1 = 1 and not tgisinternal",
+        )
+        .await;
+    assert_eq!(asked, [["1"]]);
+}

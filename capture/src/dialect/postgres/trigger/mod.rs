@@ -117,9 +117,9 @@ fn name(spec: &TriggerSpec<'_>, event: Event) -> String {
     }
 }
 
-/// Puts what `each` makes of the captures of an event one after the other. The loader's own writes, which it marks by
+/// Puts what `each` makes of the captures of an event one after the other, behind what they have in common. The loader's own writes, which it marks by
 /// a setting of its transaction, are for those only that want them.
-fn body(spec: &TriggerSpec<'_>, event: Event, each: impl Fn(&Capture<'_>) -> String) -> String {
+fn body(spec: &TriggerSpec<'_>, event: Event, common: &str, each: impl Fn(&Capture<'_>) -> String) -> String {
     const END: &str = "  return null;\n";
     let is_local = "capture.origin is null";
     if spec
@@ -127,7 +127,7 @@ fn body(spec: &TriggerSpec<'_>, event: Event, each: impl Fn(&Capture<'_>) -> Str
         .all(|capture| !capture.on_incoming_batch())
     {
         let captures: String = spec.captures_of(event).map(each).collect();
-        return format!("  if not ({is_local}) then return null; end if;\n{captures}{END}");
+        return format!("  if not ({is_local}) then return null; end if;\n{common}{captures}{END}");
     }
     let captures: String = spec
         .captures_of(event)
@@ -136,7 +136,7 @@ fn body(spec: &TriggerSpec<'_>, event: Event, each: impl Fn(&Capture<'_>) -> Str
             false => format!("  if {is_local} then\n{}  end if;\n", each(capture)),
         })
         .collect();
-    captures + END
+    format!("{common}{captures}{END}")
 }
 
 /// Wakes the reader; nothing where transactions may be prepared: PostgreSQL refuses to prepare one that has notified.

@@ -10,9 +10,7 @@ use symstream_shared::catalog::ColumnDef;
 pub(super) fn render(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
     // Asked by a variable, because in a statement that reads no table a constant would stay for ever.
     let shape = format!("  shape := {}(relation);\n", spec.home_table("table_shape"));
-    let captures = body(spec, event, |capture| {
-        format!("{shape}{}", capture_row(spec, capture, event))
-    });
+    let captures = body(spec, event, &shape, |capture| capture_row(spec, capture, event));
     Function {
         name: name(spec, event),
         event,

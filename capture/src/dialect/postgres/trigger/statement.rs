@@ -19,7 +19,9 @@ pub(super) fn render(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {
         kind: Kind::Statement,
         what: event.letter().to_lowercase(),
         variables: String::new(),
-        body: body(spec, event, |capture| capture_rows(spec, capture, event, &rows)),
+        body: body(spec, event, "", |capture| {
+            capture_rows(spec, capture, event, &rows)
+        }),
         when: format!(
             "after {} on {} referencing {referencing} for each statement",
             event.verb(),

@@ -22,7 +22,7 @@ pub(super) fn render(spec: &TriggerSpec<'_>) -> RenderedTrigger {
         kind: Kind::Truncate,
         what: "t".to_owned(),
         variables: String::new(),
-        body: body(spec, Event::Delete, |capture| {
+        body: body(spec, Event::Delete, "", |capture| {
             capture_rows(spec, capture, Event::Delete, &rows)
         }),
         when: format!("before truncate on {} for each statement", spec.table_name()),
