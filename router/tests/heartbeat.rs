@@ -50,16 +50,35 @@ async fn are_recorded(database: TestDatabase, folder: Folder) {
     );
     let after = world.version_with(|stored| stored.version > before).await;
     assert_eq!(after, before + 1);
-    // AND the next heartbeat, which says nothing new, is recorded and makes no version: the edit behind it is the next
-    send(&world, &heartbeat("a", 1_769_860_801_000, "2")).await;
+    // AND the next heartbeat, after an upgrade of the node, is recorded and makes no version: the edit behind it is the next
+    let upgraded = Heartbeat {
+        symmetric_version: "0.3.0".to_owned(),
+        database_type: "MariaDB".to_owned(),
+        database_version: "11.4".to_owned(),
+        ..heartbeat("a", 1_769_860_801_000, "2")
+    };
+    send(&world, &upgraded).await;
     tokio::time::sleep(Duration::from_millis(2200)).await;
-    assert!(world.database.rows(&row).await[0][0].starts_with("2026-01-31 12:00:01"));
+    let recorded = world.database.rows(&row).await.remove(0);
+    assert!(recorded[0].starts_with("2026-01-31 12:00:01"), "{recorded:?}");
+    assert_eq!(recorded[4..], ["0.3.0", "MariaDB", "11.4"]);
     world
         .database
         .run("update sym_channel set max_batch_size = 7 where channel_id = 'c0'")
         .await;
     let edited = world.version_with(|stored| stored.version > after).await;
     assert_eq!(edited, after + 1);
+    // AND it travels with that one
+    let latest = world.bus.latest_configuration(world.server()).await;
+    let latest = latest.expect("nats").expect("a version");
+    let nodes = latest.tables.iter().find(|table| table.name == "node");
+    let says = |value: &str| {
+        nodes.is_some_and(|nodes| {
+            let mut rows = nodes.rows.iter();
+            rows.any(|row| row.contains(&Some(value.to_owned())))
+        })
+    };
+    assert!(says("0.3.0") && says("11.4"), "{nodes:?}");
     router.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! Nodes' signs of life, written into the registration server's `sym_node`.
 //!
-//! What of them travels makes a new version of the configuration when it says something new; the time does not.
+//! A new `sync_url` or `schema_version` makes a new version of the configuration; the rest of what they say does not.
 
 use super::{Registrar, in_time};
 use crate::error::Error;
@@ -16,12 +16,20 @@ use tokio_util::sync::CancellationToken;
 /// Strangers remembered so that each is logged once, however often it calls.
 const STRANGERS_MAX: usize = 1000;
 
+/// What was said of signs of life that are not recorded, so that it is said once.
+#[derive(Default)]
+struct Warned {
+    strangers: HashSet<NodeId>,
+    /// Since the database last took one.
+    database: bool,
+}
+
 /// Records signs of life until asked to stop.
 ///
 /// # Errors
 /// [`Error::Database`] when the database refuses the login.
 pub(super) async fn run(registrar: Registrar, shutdown: CancellationToken) -> Result<(), Error> {
-    let mut strangers = HashSet::new();
+    let mut warned = Warned::default();
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     while !shutdown.is_cancelled() {
         let mut calls = match registrar.bus.heartbeats(registrar.engine.server()).await {
@@ -39,7 +47,7 @@ pub(super) async fn run(registrar: Registrar, shutdown: CancellationToken) -> Re
                 call = calls.next() => call,
             };
             let Some(call) = call else { break };
-            registrar.record(&call, &mut strangers).await?;
+            registrar.record(&call, &mut warned).await?;
         }
     }
     Ok(())
@@ -47,15 +55,18 @@ pub(super) async fn run(registrar: Registrar, shutdown: CancellationToken) -> Re
 
 impl Registrar {
     /// Records and then answers. Who gets no answer says it again.
-    async fn record(&self, call: &HeartbeatCall, strangers: &mut HashSet<NodeId>) -> Result<(), Error> {
+    async fn record(&self, call: &HeartbeatCall, warned: &mut Warned) -> Result<(), Error> {
         let node = &call.heartbeat.node;
         match in_time(self.update_node(&call.heartbeat)).await {
             Ok(true) => {
+                warned.database = false;
                 if let Err(err) = call.recorded().await {
                     tracing::debug!(node_id = %node, error = %err, "an answer to a heartbeat could not be sent");
                 }
             }
             Ok(false) => {
+                warned.database = false;
+                let strangers = &mut warned.strangers;
                 if strangers.len() >= STRANGERS_MAX {
                     strangers.clear();
                 }
@@ -64,8 +75,12 @@ impl Registrar {
                 }
             }
             Err(err) if err.disposition == Disposition::Fatal => return Err(err.into()),
+            Err(err) if !warned.database => {
+                warned.database = true;
+                tracing::warn!(node_id = %node, error = %err, "heartbeats can not be recorded now; nodes send them again");
+            }
             Err(err) => {
-                tracing::warn!(node_id = %node, error = %err, "a heartbeat could not be recorded; the node will send another");
+                tracing::debug!(node_id = %node, error = %err, "a heartbeat could not be recorded");
             }
         }
         Ok(())

@@ -21,6 +21,14 @@ pub(crate) struct Current {
     fingerprint: String,
 }
 
+/// The version in force: the last that was stored, whatever the tables say now.
+///
+/// # Errors
+/// [`DbError`] as the database says.
+pub(crate) async fn in_force(sql: &mut dyn Sql, tables: &Tables) -> Result<i64, DbError> {
+    Ok(model::state_number(sql, tables, VERSION).await?.unwrap_or(0))
+}
+
 /// Reads the tables and tells whether they say something new. In a transaction that reads one snapshot, or an
 /// edit that commits meanwhile would be half seen.
 ///
@@ -28,7 +36,7 @@ pub(crate) struct Current {
 /// [`ModelError`] when what they say can not be used: the version before stays in force then.
 pub(crate) async fn read(sql: &mut dyn Sql, tables: &Tables) -> Result<Current, ModelError> {
     let stored = model::state(sql, tables, FINGERPRINT).await?;
-    let version = model::state_number(sql, tables, VERSION).await?.unwrap_or(0);
+    let version = in_force(sql, tables).await?;
     let rows = model::read_configuration(sql, tables).await?;
     let fingerprint = fingerprint(&rows);
     let is_new = stored.as_ref() != Some(&fingerprint);
@@ -81,6 +89,12 @@ pub(crate) async fn store(tx: &mut dyn Sql, tables: &Tables, current: &Current) 
     model::set_state(tx, tables, FINGERPRINT, current.fingerprint.as_str()).await
 }
 
+/// What a node says of its software and its database travels with the next version, but makes none: an upgrade of all
+/// nodes would else be a version for each of them.
+fn makes_no_version(table: &str, column: &str) -> bool {
+    table == "node" && ["symmetric_version", "database_type", "database_version"].contains(&column)
+}
+
 /// FNV-1a over 128 bits: no secret, but two configurations that differ must not look the same.
 fn fingerprint(tables: &[ConfigurationTable]) -> String {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
@@ -96,7 +110,11 @@ fn fingerprint(tables: &[ConfigurationTable]) -> String {
         table.columns.iter().for_each(|column| add(Some(column)));
         for row in &table.rows {
             add(None);
-            row.iter().for_each(|value| add(value.as_deref()));
+            for (value, column) in row.iter().zip(&table.columns) {
+                if !makes_no_version(&table.name, column) {
+                    add(value.as_deref());
+                }
+            }
         }
     }
     format!("{hash:032x}")
@@ -115,6 +133,26 @@ mod tests {
                 .map(|row| row.iter().map(|value| value.map(str::to_owned)).collect())
                 .collect(),
         }]
+    }
+
+    #[test]
+    fn what_a_node_runs_on_makes_no_difference() {
+        let node = |schema: &str, version: &str| {
+            let columns = [
+                "node_id",
+                "schema_version",
+                "symmetric_version",
+                "database_version",
+            ];
+            let row = ["a", schema, version, version].map(|value| Some(value.to_owned()));
+            vec![ConfigurationTable {
+                name: "node".to_owned(),
+                columns: columns.map(str::to_owned).into(),
+                rows: vec![row.into()],
+            }]
+        };
+        assert_eq!(fingerprint(&node("1", "0.1")), fingerprint(&node("1", "0.2")));
+        assert_ne!(fingerprint(&node("1", "0.1")), fingerprint(&node("2", "0.1")));
     }
 
     #[test]
