@@ -44,8 +44,9 @@ pub(crate) struct Cuts {
 /// Takes the rows of one reading, those of each channel in apply order, and closes a batch at the first end of a
 /// transaction at which it has reached its channel's `max_batch_size`.
 ///
-/// Two things cut a transaction: `capture.transaction.max.rows`, and a request that stands among its rows. A request
-/// is a batch of its own exactly where it was written, because what comes behind it may depend on it.
+/// Only `capture.transaction.max.rows` cuts a transaction. A request is a batch of its own where it was written, because
+/// what comes behind it may depend on it; where transactions are open there, behind the last of them. On MariaDB all rows
+/// that a reading finds of one connection count as one transaction.
 pub(crate) struct Cutter {
     sizes: HashMap<ChannelId, u64>,
     transaction_rows_max: Option<u64>,
@@ -61,6 +62,8 @@ struct Open {
     transactions_last: i64,
     /// Rows since no transaction was cut the last time, also of batches that were closed in between.
     transaction_rows: u64,
+    /// Requests that wait for the end of the transactions they stand in.
+    requests: Vec<i64>,
 }
 
 impl Cutter {
@@ -84,14 +87,11 @@ impl Cutter {
         let open = self.open.entry(row.channel.clone()).or_default();
         let batches = &mut self.cuts.batches;
         if row.is_request {
-            batches.extend(open.close(&row.channel));
-            let mut runs = DataRuns::default();
-            runs.push(row.data_id);
-            batches.push(Cut {
-                channel: row.channel,
-                runs,
-                count: 1,
-            });
+            open.requests.push(row.data_id);
+            // Inside a transaction it waits.
+            if open.transaction_rows == 0 {
+                open.close_before_requests(&row.channel, batches);
+            }
             return;
         }
         let rows_max = self.transaction_rows_max.unwrap_or(u64::MAX).max(1);
@@ -106,7 +106,9 @@ impl Cutter {
             return;
         }
         let rows = std::mem::take(&mut open.transaction_rows);
-        if open.count >= size {
+        if !open.requests.is_empty() {
+            open.close_before_requests(&row.channel, batches);
+        } else if open.count >= size {
             batches.extend(open.close(&row.channel));
         }
         if rows > rows_max {
@@ -117,7 +119,7 @@ impl Cutter {
     /// What was cut.
     pub(crate) fn finish(mut self) -> Cuts {
         for (channel, mut open) in self.open {
-            self.cuts.batches.extend(open.close(&channel));
+            open.close_before_requests(&channel, &mut self.cuts.batches);
         }
         self.cuts
     }
@@ -134,6 +136,20 @@ impl Open {
             runs: std::mem::take(&mut self.runs),
             count: std::mem::take(&mut self.count),
         })
+    }
+
+    /// The batch, and behind it each request that waited.
+    fn close_before_requests(&mut self, channel: &ChannelId, batches: &mut Vec<Cut>) {
+        batches.extend(self.close(channel));
+        for data_id in self.requests.drain(..) {
+            let mut runs = DataRuns::default();
+            runs.push(data_id);
+            batches.push(Cut {
+                channel: channel.clone(),
+                runs,
+                count: 1,
+            });
+        }
     }
 }
 
@@ -240,7 +256,7 @@ mod tests {
             texts(&alone.finish()),
             batches(&[("a", "1"), ("a", "2"), ("a", "3"), ("a", "4")])
         );
-        // Among the rows of a transaction, which is not cut anywhere else: 1, 3 and 5 are one, 4 is another.
+        // Among the rows of a transaction, which it does not cut: 1, 3 and 5 are one, 4 is another.
         let mut between = cutter(1, None);
         for captured in [
             row("a", 1, 5),
@@ -254,7 +270,7 @@ mod tests {
         }
         assert_eq!(
             texts(&between.finish()),
-            batches(&[("a", "1"), ("a", "2"), ("a", "3-5"), ("a", "6")])
+            batches(&[("a", "1,3-5"), ("a", "2"), ("a", "6")])
         );
     }
 
