@@ -195,7 +195,7 @@ pub(crate) async fn next(
         .collect()
 }
 
-/// Gives the batches of `channel` from `from` on, none of which was published whole, numbers above all others,
+/// Gives the batches of changes of `channel` from `from` on, none of which was published whole, numbers above all others,
 /// in the same order. The old numbers are never used again.
 pub(crate) async fn renumber(
     tx: &mut dyn Sql,
@@ -208,7 +208,8 @@ pub(crate) async fn renumber(
     let last = state::number(tx, tables, state::BATCH_ID).await?;
     let first = allocate(tx, tables, last - from + 1).await?;
     let statement = format!(
-        "update {table} set batch_id = batch_id + ? where channel_id = ? and batch_id >= ? and batch_id < ?"
+        "update {table} set batch_id = batch_id + ? where channel_id = ? and batch_id >= ? and batch_id < ? \
+         and batch_type = 'EV'"
     );
     let params = [
         (first - from).into(),

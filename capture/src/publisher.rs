@@ -24,6 +24,7 @@ use crate::batch_store::{self, StoredBatch};
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
+use crate::recorder;
 use crate::source::{ConfigReceiver, Source};
 use crate::spool::Spool;
 use crate::state;
@@ -66,6 +67,10 @@ pub(crate) async fn run(
         drop(conn);
         for (channel, last) in waiting {
             seen = seen.max(last);
+            if channel.is_reload() {
+                give_up_reserved(&source).await?;
+                continue;
+            }
             if channels.insert(channel.clone()) {
                 let (source, bus, config) = (source.clone(), bus.clone(), config.clone());
                 let (cut, shutdown) = (cut.clone(), shutdown.clone());
@@ -88,6 +93,30 @@ pub(crate) async fn run(
             }
             changed = cut.changed() => if changed.is_err() { return Ok(()) },
             () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Ends what somebody wrote into `sym_data` by hand for the channel of initial loads, whose subject and batches are the
+/// loads': two publishers there would fence each other off.
+async fn give_up_reserved(source: &Source) -> Result<(), Error> {
+    let channel = ChannelId::reload();
+    loop {
+        let mut tx = source.database.begin(TxKind::Write).await?;
+        let batches = batch_store::next(&mut tx, &source.tables, &channel, 0, BATCHES_AHEAD).await?;
+        for batch in &batches {
+            recorder::record_for_nobody(&mut tx, &source.tables, batch.batch_id, &batch.runs).await?;
+        }
+        tx.commit().await?;
+        for batch in &batches {
+            tracing::error!(
+                node_id = %source.node, %channel, batch_id = batch.batch_id, data_ids = %batch.runs,
+                "rows of sym_data name the channel of initial loads, which is reserved: they go to nobody; write them \
+                 again with a channel of your own"
+            );
+        }
+        if batches.is_empty() {
+            return Ok(());
         }
     }
 }

@@ -8,6 +8,8 @@
 mod routed;
 mod status;
 
+pub(crate) use routed::record_for_nobody;
+
 use crate::error::Error;
 use crate::source::Source;
 use futures_util::future::try_join_all;

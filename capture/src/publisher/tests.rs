@@ -328,6 +328,61 @@ async fn a_database_that_went_back_in_time_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_names_the_channel_of_initial_loads_goes_to_nobody_and_leaves_loads_alone() {
+    let f = Fixture::start().await;
+    let mut messages = f.messages();
+    // GIVEN a request in the reserved channel, and a batch of a load behind it
+    f.node
+        .db
+        .run(
+            "insert into sym_data (table_name, event_type, trigger_hist_id, channel_id, row_data, pk_data) \
+             values ('', 'S', 0, 'reload', 'select 1', '001');
+             insert into sym_capture_batch (batch_id, channel_id, batch_type, target_node_id, data_ranges, data_count, \
+             configuration_version, routed) values (1, 'reload', 'EV', null, '1', 1, 0, 0), \
+             (2, 'reload', 'IL', '001', '', 0, 0, 0);
+             insert into sym_state (state_key, state_value) values ('batch_id', '2')",
+        )
+        .await;
+    let _publishing = f.publish();
+    // THEN it is over, and others go on
+    let routed = || async {
+        let rows = f
+            .node
+            .db
+            .rows(
+                "select b.batch_id, b.routed, e.node_id from sym_capture_batch b left join sym_data_event e \
+                 on b.batch_type = 'EV' and e.data_id = 1 order by b.batch_id",
+            )
+            .await;
+        format!("{rows:?}")
+    };
+    eventually(PATIENCE, "the request to be over", || async {
+        let found = routed().await;
+        if found == r#"[["1", "1", "-1"], ["2", "0", "∅"]]"# {
+            Ok(())
+        } else {
+            Err(found)
+        }
+    })
+    .await;
+    f.batch(1).await;
+    assert_eq!(messages.next(1).await, ["3 1/1: 2"]);
+    // AND new numbers are for batches of changes only
+    let mut tx = f.node.db.begin().await.expect("transaction");
+    batch_store::renumber(&mut tx, &f.source.tables, &ChannelId::reload(), 1)
+        .await
+        .expect("numbers");
+    tx.commit().await.expect("commit");
+    assert_eq!(
+        f.node
+            .db
+            .number("select batch_id from sym_capture_batch where batch_type = 'IL'")
+            .await,
+        2
+    );
+}
+
+#[tokio::test]
 async fn a_channel_that_is_switched_off_waits() {
     let f = Fixture::start().await;
     let mut messages = f.messages();

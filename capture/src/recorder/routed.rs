@@ -7,7 +7,7 @@ use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{Param, Sql};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::{DataRange, RoutedReport, TargetRows};
+use symstream_shared::wire::{RoutedReport, TargetRows};
 
 /// Rows of `sym_data_event` that one statement writes.
 const EVENTS_MAX: i64 = 20_000;
@@ -33,11 +33,12 @@ pub(super) async fn record(tx: &mut dyn Sql, tables: &Tables, report: &RoutedRep
                 tables,
                 target.node.as_str(),
                 Some(report.batch_id),
-                &target.ranges,
+                &DataRuns::from(target.ranges.as_slice()),
             )
             .await?;
         }
-        add_events(tx, tables, NOBODY, None, &report.unrouted).await?;
+        let unrouted = DataRuns::from(report.unrouted.as_slice());
+        add_events(tx, tables, NOBODY, None, &unrouted).await?;
     }
     if !report.last || is_routed {
         return Ok(());
@@ -50,16 +51,32 @@ pub(super) async fn record(tx: &mut dyn Sql, tables: &Tables, report: &RoutedRep
     Ok(())
 }
 
+/// Records a batch that is never published: its rows go to nobody.
+pub(crate) async fn record_for_nobody(
+    tx: &mut dyn Sql,
+    tables: &Tables,
+    batch_id: i64,
+    runs: &DataRuns,
+) -> Result<(), Error> {
+    add_events(tx, tables, NOBODY, None, runs).await?;
+    let statement = format!(
+        "update {} set routed = 1 where batch_id = ?",
+        tables.name("capture_batch")
+    );
+    tx.execute(&statement, &[batch_id.into()]).await?;
+    Ok(())
+}
+
 /// One row of `sym_data_event` for each of the rows, but for those that have it already.
 async fn add_events(
     tx: &mut dyn Sql,
     tables: &Tables,
     node: &str,
     batch_id: Option<i64>,
-    ranges: &[DataRange],
+    runs: &DataRuns,
 ) -> Result<(), Error> {
     let event = tables.name("data_event");
-    for piece in DataRuns::from(ranges).pieces(EVENTS_MAX, RUNS_MAX) {
+    for piece in runs.pieces(EVENTS_MAX, RUNS_MAX) {
         let (condition, ids) = piece.condition("d.data_id");
         let statement = format!(
             "insert into {event} (data_id, node_id, channel_id, transaction_id, batch_id, batched) \
