@@ -74,7 +74,7 @@ pub(super) async fn run(registrar: Registrar, shutdown: CancellationToken) -> Re
             Err(err) => {
                 let message = err.to_string();
                 if message != trouble {
-                    report(&err, published.version);
+                    registrar.report(&err).await;
                     trouble = message;
                 }
             }
@@ -87,21 +87,28 @@ pub(super) async fn run(registrar: Registrar, shutdown: CancellationToken) -> Re
     }
 }
 
-fn report(err: &PublishError, version: i64) {
-    match err {
-        PublishError::Model(ModelError::Database(err)) => {
-            tracing::warn!(error = %err, "the configuration can not be read now; trying again");
-        }
-        PublishError::Model(err) => {
-            tracing::error!(error = %err, version, "the configuration is not valid; this version stays in force");
-        }
-        PublishError::Bus(err) => {
-            tracing::warn!(error = %err, "the configuration can not be published now; trying again");
+impl Registrar {
+    async fn report(&self, err: &PublishError) {
+        match err {
+            PublishError::Model(ModelError::Database(err)) => {
+                tracing::warn!(error = %err, "the configuration can not be read now; trying again");
+            }
+            PublishError::Model(err) => {
+                // Another router may have brought it out, or this one before it was started again.
+                let version = in_time(self.version_in_force()).await.ok();
+                tracing::error!(error = %err, version, "the configuration is not valid; this version stays in force");
+            }
+            PublishError::Bus(err) => {
+                tracing::warn!(error = %err, "the configuration can not be published now; trying again");
+            }
         }
     }
-}
 
-impl Registrar {
+    async fn version_in_force(&self) -> Result<i64, ModelError> {
+        let mut conn = self.database.conn().await?;
+        Ok(version::in_force(&mut conn, &self.tables).await?)
+    }
+
     /// Reads the configuration and stores a new version when it changed.
     async fn current(&self) -> Result<Current, ModelError> {
         let mut tx = self.database.begin(TxKind::ReadOnly).await?;
