@@ -9,16 +9,15 @@
 //! for long, or its stream may have been lost.
 
 use crate::error::Error;
-use crate::source::{KnownConfig, Source};
+use crate::source::{ConfigReceiver, KnownConfig, Source};
 use crate::state;
-use crate::triggers::own_configuration;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use symstream_nats::{Bus, BusError, ConfigurationChanges};
 use symstream_shared::db::TxKind;
 use symstream_shared::id::EngineName;
-use symstream_shared::model::{Config, adopt_configuration};
+use symstream_shared::model::{Config, ModelError, adopt_configuration, local_configuration};
 use symstream_shared::wire::Configuration;
 use tokio::sync::watch;
 
@@ -53,15 +52,14 @@ pub(crate) async fn run(source: Source, bus: Bus, outlets: Arc<Outlets>) -> Resu
     loop {
         connections.borrow_and_update();
         let connection = bus.connection();
+        if connection.is_none() {
+            asked_over(&outlets, None);
+        }
         if !is_server && let Some(latest) = bus.latest_configuration(server).await? {
             adopt(&source, &latest, &mut refused).await?;
         }
         take_over(&source, &bus, &outlets).await?;
-        outlets.config.send_if_modified(|known| {
-            let is_news = known.asked_over != connection;
-            known.asked_over = connection;
-            is_news
-        });
+        asked_over(&outlets, connection);
         tokio::select! {
             () = wait(changes.as_mut()) => {}
             changed = connections.changed() => if changed.is_err() {
@@ -69,6 +67,51 @@ pub(crate) async fn run(source: Source, bus: Bus, outlets: Arc<Outlets>) -> Resu
             },
         }
     }
+}
+
+fn asked_over(outlets: &Outlets, connection: Option<u64>) {
+    outlets.config.send_if_modified(|known| {
+        let is_news = known.asked_over != connection;
+        known.asked_over = connection;
+        is_news
+    });
+}
+
+/// The configuration for what a node does in its own database.
+///
+/// Elsewhere than at the registration server it stands in the node's tables, which hold nothing but versions that were
+/// adopted. At the server they hold what somebody edits, so what was published counts: an edit that is not valid is not
+/// in force there either, and one that is captures nothing that the published rules do not know yet. The tables count
+/// while NATS is away, so that a new trigger captures meanwhile, and before any version is known.
+///
+/// # Errors
+/// Those of [`own_configuration`].
+pub(crate) async fn in_force(source: &Source, known: &ConfigReceiver) -> Result<Arc<Config>, Error> {
+    let known = known.borrow().clone();
+    if source.engine.is_registration_server()
+        && let Some(published) = known.published()
+    {
+        return Ok(published);
+    }
+    match (own_configuration(source).await, known.config) {
+        // The registrar says what is wrong.
+        (
+            Err(Error::Configuration(ModelError::Value { .. } | ModelError::Expression { .. })),
+            Some(known),
+        ) => Ok(known),
+        (own, _) => own.map(Arc::new),
+    }
+}
+
+/// The configuration in the node's own tables.
+///
+/// # Errors
+/// [`Error::Configuration`] when it can not be used, or read.
+pub(crate) async fn own_configuration(source: &Source) -> Result<Config, Error> {
+    let mut tx = source.database.begin(TxKind::ReadOnly).await?;
+    let config = local_configuration(&mut tx, &source.tables).await?;
+    tx.rollback().await?;
+    Ok(config)
 }
 
 /// Tells about the version that the node's own tables have, where it is another than before.

@@ -58,11 +58,17 @@ pub(crate) fn start(
     });
     spawn("trigger synchronisation", {
         let (source, outlets) = (source.clone(), Arc::clone(&outlets));
-        Box::new(move || Box::pin(triggers::run(source.clone(), outlets.changed.subscribe())))
+        Box::new(move || {
+            Box::pin(triggers::run(
+                source.clone(),
+                outlets.config.subscribe(),
+                outlets.changed.subscribe(),
+            ))
+        })
     });
     spawn("purge", {
-        let source = source.clone();
-        Box::new(move || Box::pin(purge::run(source.clone())))
+        let (source, outlets) = (source.clone(), Arc::clone(&outlets));
+        Box::new(move || Box::pin(purge::run(source.clone(), outlets.config.subscribe())))
     });
     spawn("heartbeat", {
         let (source, last) = (source.clone(), Arc::clone(&last_heartbeat));

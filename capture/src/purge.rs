@@ -4,31 +4,34 @@
 //! - a captured batch with its rows, their events and its histories, when it was routed and every node that got rows of
 //!   it said `OK`. A node that is no longer in `sym_node` is not waited for, or it would keep its rows here for ever; one
 //!   that is only disabled is, because it gets them when it is enabled again;
-//! - at a target, batches that were applied, with their histories ([`incoming`]);
 //! - histories of triggers that no captured row can name any more ([`histories`]).
+//!
+//! Records of batches that were applied at the node are the loader's, which purges them itself.
 //!
 //! All of it in transactions of some milliseconds, with pauses between them, so that the application does not feel it.
 
 mod histories;
-mod incoming;
 mod outgoing;
 mod pace;
 
+use crate::configuration::in_force;
 use crate::error::Error;
 use crate::parameters::{self, wait_until_over};
-use crate::source::{Source, now_ms};
+use crate::source::{ConfigReceiver, Source, now_ms};
 use pace::Pace;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use symstream_shared::model::Config;
 
 /// Purges for ever.
-pub(crate) async fn run(source: Source) -> Result<Infallible, Error> {
+pub(crate) async fn run(source: Source, config: ConfigReceiver) -> Result<Infallible, Error> {
     let mut parameters = source.parameters.clone();
     loop {
         let began = Instant::now();
         // As the tables say now: where they say something wrong, a default would remove what is to be kept.
         let now = parameters::read(&source.database, &source.tables, &source.engine).await?;
-        purge(&source, now.purge_retention).await?;
+        let config = in_force(&source, &config).await?;
+        purge(&source, &config, now.purge_retention).await?;
         wait_until_over(&mut parameters, began, |parameters| parameters.purge_interval).await;
     }
 }
@@ -42,25 +45,22 @@ struct Figures {
     batches: u64,
     /// Of them, those that were not `OK` at a node that is no longer in `sym_node`.
     batches_not_ok: u64,
-    /// Batches that were applied here.
-    incoming_batches: u64,
     /// Histories of triggers.
     trigger_histories: u64,
 }
 
 /// One round.
-async fn purge(source: &Source, retention: Duration) -> Result<Figures, Error> {
+async fn purge(source: &Source, config: &Config, retention: Duration) -> Result<Figures, Error> {
     let began = Instant::now();
     let before_ms = now_ms().saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
     let mut pace = Pace::default();
     let mut figures = Figures::default();
-    outgoing::purge(source, before_ms, &mut pace, &mut figures).await?;
-    incoming::purge(source, before_ms, &mut pace, &mut figures).await?;
+    outgoing::purge(source, config, before_ms, &mut pace, &mut figures).await?;
     histories::purge(source, before_ms, &mut figures).await?;
     if figures != Figures::default() {
         tracing::info!(
             node_id = %source.node, rows = figures.rows, batches = figures.batches,
-            batches_not_ok_at_removed_nodes = figures.batches_not_ok, incoming_batches = figures.incoming_batches,
+            batches_not_ok_at_removed_nodes = figures.batches_not_ok,
             trigger_histories = figures.trigger_histories, took_ms = began.elapsed().as_millis(),
             "purged what every target has"
         );

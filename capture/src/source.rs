@@ -32,7 +32,7 @@ pub(crate) struct KnownConfig {
     /// Exactly as it was published under its version; `None` until it is known. Rules are asked only with it, because
     /// the router decides by the version that a batch names.
     pub config: Option<Arc<Config>>,
-    /// The connection to NATS over which the newest version was asked for last.
+    /// The connection to NATS over which the newest version was asked for last; `None` while there is none.
     pub asked_over: Option<u64>,
 }
 
@@ -44,6 +44,11 @@ impl KnownConfig {
         self.config
             .clone()
             .filter(|_| self.asked_over == Some(connection))
+    }
+
+    /// The version in force, as long as NATS is there to tell of newer ones.
+    pub(crate) fn published(&self) -> Option<Arc<Config>> {
+        self.config.clone().filter(|_| self.asked_over.is_some())
     }
 }
 

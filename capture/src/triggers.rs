@@ -3,16 +3,16 @@
 mod nightly;
 mod notes;
 
+use crate::configuration::in_force;
 use crate::error::Error;
 use crate::local_time;
-use crate::source::Source;
+use crate::source::{ConfigReceiver, Source};
 use crate::sync_triggers::{BusyTables, SyncReport, sync_sparing};
 use nightly::Nightly;
 use notes::Notes;
 use std::convert::Infallible;
 use std::time::Duration;
-use symstream_shared::db::TxKind;
-use symstream_shared::model::{Config, local_configuration};
+use symstream_shared::model::Config;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
@@ -20,11 +20,16 @@ use tokio::sync::watch;
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Synchronises the triggers at the start, whenever `changed` changes, and every [`LOOK_EVERY`].
-pub(crate) async fn run(source: Source, mut changed: watch::Receiver<u64>) -> Result<Infallible, Error> {
+pub(crate) async fn run(
+    source: Source,
+    config: ConfigReceiver,
+    mut changed: watch::Receiver<u64>,
+) -> Result<Infallible, Error> {
     let mut keeper = Keeper::new(local_time::now());
     loop {
         changed.borrow_and_update();
-        keeper.synchronise(&source, local_time::now()).await?;
+        let config = in_force(&source, &config).await?;
+        keeper.synchronise(&source, &config, local_time::now()).await?;
         // A sender that is gone means that the agent stops; the timeout makes no hot loop of it.
         if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changed.changed()).await {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -48,20 +53,24 @@ impl Keeper {
         }
     }
 
-    /// One synchronisation with the configuration in the node's own tables. The nightly one (`sync.triggers.time`)
+    /// One synchronisation. The nightly one (`sync.triggers.time`)
     /// says again what is the matter, and leaves no table alone. Returns what was said.
-    async fn synchronise(&mut self, source: &Source, now: OffsetDateTime) -> Result<Vec<String>, Error> {
+    async fn synchronise(
+        &mut self,
+        source: &Source,
+        config: &Config,
+        now: OffsetDateTime,
+    ) -> Result<Vec<String>, Error> {
         let minute = source.parameters.borrow().sync_triggers_minute;
         let is_nightly = self.nightly.is_due(now, minute);
         if is_nightly {
             self.notes = Notes::default();
             self.busy = BusyTables::default();
         }
-        let config = own_configuration(source).await?;
         let report = sync_sparing(
             &source.database,
             &source.tables,
-            &config,
+            config,
             &source.engine.group,
             false,
             &mut self.busy,
@@ -80,14 +89,6 @@ impl Keeper {
         log_changes(&report);
         Ok(self.notes.say(&report))
     }
-}
-
-/// The configuration in the node's own tables.
-pub(crate) async fn own_configuration(source: &Source) -> Result<Config, Error> {
-    let mut tx = source.database.begin(TxKind::ReadOnly).await?;
-    let config = local_configuration(&mut tx, &source.tables).await?;
-    tx.rollback().await?;
-    Ok(config)
 }
 
 fn log_changes(report: &SyncReport) {

@@ -1,10 +1,10 @@
 //! All loops of a node that is no registration server, with NATS behind a gate.
 
+use crate::configuration::own_configuration;
 use crate::loops;
 use crate::source::Source;
 use crate::sync_triggers::sync_triggers;
 use crate::testing::{Gate, TestNode};
-use crate::triggers::own_configuration;
 use std::sync::Arc;
 use std::time::Duration;
 use symstream_nats::{Bus, PARTITION_COUNT};
@@ -79,6 +79,29 @@ impl Fixture {
 
     fn server() -> EngineName {
         EngineName::new("server").expect("name")
+    }
+
+    /// The same, where the node is the registration server's, whose registrar has brought out a version.
+    async fn start_server(kind: DatabaseKind) -> Self {
+        let mut f = Self::start(kind).await;
+        let mut engine = Engine::clone(&f.source.engine);
+        engine.name = Self::server();
+        engine.registration_url = None;
+        f.source.engine = Arc::new(engine);
+        f.publish(&f.configuration(1).await).await;
+        f.node
+            .db
+            .run("insert into sym_state (state_key, state_value) values ('config_version', '1')")
+            .await;
+        f
+    }
+
+    async fn becomes(&self, question: &str, expected: i64) {
+        eventually(PATIENCE, question, || async {
+            let number = self.node.db.number(question).await;
+            if number == expected { Ok(()) } else { Err(number) }
+        })
+        .await;
     }
 
     /// The node's own tables as a version.
@@ -291,5 +314,53 @@ async fn what_an_inactive_trigger_captured_still_goes_out() {
 async fn what_a_deleted_trigger_captured_goes_out_for_routers_to_decide() {
     for kind in [Postgres, Mysql, Sqlite] {
         trigger_ends(kind, true).await;
+    }
+}
+
+async fn server_goes_on(kind: DatabaseKind) {
+    let mut f = Fixture::start_server(kind).await;
+    f.node.parameters.send_modify(|parameters| {
+        Arc::make_mut(parameters).purge_interval = Duration::from_millis(200);
+    });
+    f.node
+        .db
+        .run(
+            "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
+             values ('ALL', 'ALL', 'purge.retention', '0')",
+        )
+        .await;
+    let _running = f.run().await;
+    f.insert(1).await;
+    assert_eq!(f.version().await, 1, "{kind}");
+    // GIVEN somebody saves what is not valid, and with it what would be
+    f.node
+        .db
+        .run(
+            "insert into sym_router (router_id, source_node_group_id, target_node_group_id, router_type, \
+             router_expression) values ('wrong', 'here', 'there', 'column', 'nonsense'); \
+             update sym_trigger set sync_on_insert = 0, excluded_column_names = 'name'",
+        )
+        .await;
+    assert!(own_configuration(&f.source).await.is_err(), "{kind}");
+    // WHEN a table is altered meanwhile
+    f.node
+        .db
+        .run("alter table item add column more varchar(20)")
+        .await;
+    // THEN its triggers follow, by the version in force
+    f.becomes("select count(*) from sym_trigger_hist", 2).await;
+    f.node.db.run("insert into item values (2, 'x', 'y')").await;
+    let part = f.part().await;
+    assert_eq!(part.configuration_version, 1, "{kind}");
+    assert_eq!(part.rows.tables[0].columns.len(), 3, "{kind}");
+    // AND what everybody has is purged
+    f.node.db.run("update sym_capture_batch set routed = 1").await;
+    f.becomes("select count(*) from sym_data", 0).await;
+}
+
+#[tokio::test]
+async fn the_registration_servers_node_goes_on_with_the_version_in_force() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        server_goes_on(kind).await;
     }
 }

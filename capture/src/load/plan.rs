@@ -199,9 +199,9 @@ async fn references(sql: &mut dyn Sql) -> Result<HashSet<(TableName, TableName)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::own_configuration;
     use crate::sync_triggers::sync_triggers;
     use crate::testing::TestNode;
-    use crate::triggers::own_configuration;
     use symstream_shared::db::DatabaseKind::Sqlite;
     use symstream_shared::id::NodeId;
 

@@ -4,11 +4,10 @@ use super::{Figures, Pace};
 use crate::data_runs::{DataRuns, RUNS_MAX};
 use crate::error::Error;
 use crate::source::Source;
-use crate::triggers::own_configuration;
 use std::collections::BTreeSet;
 use std::time::Instant;
 use symstream_shared::db::{Param, Sql, TxKind};
-use symstream_shared::model::RuleKind;
+use symstream_shared::model::{Config, RuleKind};
 
 /// Batches that are looked at with one query, and the most that one transaction removes.
 const BATCHES_MAX: usize = 200;
@@ -27,11 +26,12 @@ struct Candidate {
 /// Removes them, oldest first.
 pub(super) async fn purge(
     source: &Source,
+    config: &Config,
     before_ms: i64,
     pace: &mut Pace,
     figures: &mut Figures,
 ) -> Result<(), Error> {
-    let lookup_tables = lookup_tables(source).await?;
+    let lookup_tables = lookup_tables(config);
     let mut after = 0;
     loop {
         let (candidates, next) = window(source, before_ms, after, &lookup_tables).await?;
@@ -110,13 +110,12 @@ fn runs(text: Option<String>, table: &str) -> Result<DataRuns, Error> {
 }
 
 /// The tables that rules look up who gets a row, in lower case.
-async fn lookup_tables(source: &Source) -> Result<Vec<String>, Error> {
-    let config = own_configuration(source).await?;
+fn lookup_tables(config: &Config) -> Vec<String> {
     let tables = config.routers.values().filter_map(|router| match &router.kind {
         RuleKind::Lookup(lookup) => Some(lookup.lookup_table.to_lowercase()),
         _ => None,
     });
-    Ok(tables.collect::<BTreeSet<_>>().into_iter().collect())
+    tables.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether any of the rows is a link that was changed or deleted: a batch before it that is not routed yet may have to

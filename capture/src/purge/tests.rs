@@ -1,9 +1,11 @@
 //! Purges of real databases, and what an application beside them feels.
 
 use super::*;
+use crate::configuration::own_configuration;
 use crate::testing::TestNode;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::db::{Param, Sql};
+use tokio::sync::watch;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -16,6 +18,13 @@ async fn start(kind: DatabaseKind) -> TestNode {
         )
         .await;
     node
+}
+
+/// One round.
+async fn purged(node: &TestNode, retention: Duration) -> Figures {
+    let config = own_configuration(&node.source).await.expect("configuration");
+    let purged = purge(&node.source, &config, retention).await;
+    purged.expect("purged")
 }
 
 /// Rows with these ids and one event each, captured so many days ago.
@@ -78,7 +87,7 @@ async fn only_what_all_have(kind: DatabaseKind) {
     batch(&node, 6, "7-8", 10, 0, &[]).await;
     batch(&node, 7, "9-12,14", 10, 1, &[("a", "OK")]).await;
     batch(&node, 8, "13", 1, 1, &[("a", "OK")]).await;
-    let figures = purge(&node.source, DAY * 5).await.expect("purged");
+    let figures = purged(&node, DAY * 5).await;
     let expected = Figures {
         rows: 9,
         batches: 4,
@@ -98,7 +107,7 @@ async fn only_what_all_have(kind: DatabaseKind) {
         assert_eq!(ids(&node, "batch_id", table).await, [3, 4, 8], "{kind} {table}");
     }
     // AND nothing more when it is done again
-    let again = purge(&node.source, DAY * 5).await.expect("purged");
+    let again = purged(&node, DAY * 5).await;
     assert_eq!(again, Figures::default(), "{kind}");
 }
 
@@ -126,10 +135,10 @@ async fn former_links_stay_while_a_batch_before_them_is_not_routed() {
     batch(&node, 1, "1", 10, 0, &[]).await;
     batch(&node, 2, "2", 10, 1, &[("a", "OK")]).await;
     batch(&node, 3, "3", 10, 1, &[("a", "OK")]).await;
-    purge(&node.source, DAY).await.expect("purged");
+    purged(&node, DAY).await;
     assert_eq!(ids(&node, "data_id", "sym_data").await, [1, 2]);
     node.db.run("update sym_capture_batch set routed = 1").await;
-    purge(&node.source, DAY).await.expect("purged");
+    purged(&node, DAY).await;
     assert_eq!(ids(&node, "data_id", "sym_data").await, [0; 0]);
 }
 
@@ -158,13 +167,13 @@ async fn old_histories(kind: DatabaseKind) {
              values ('t', 'I', 3, 'main', '2020-02-01 00:00:00')",
         )
         .await;
-    let figures = purge(&node.source, DAY).await.expect("purged");
+    let figures = purged(&node, DAY).await;
     assert_eq!(figures.trigger_histories, 1, "{kind}");
     let hists = ["trigger_hist_id", "sym_trigger_hist"];
     assert_eq!(ids(&node, hists[0], hists[1]).await, [2, 3, 4, 5], "{kind}");
     // WHEN it is gone THEN what it names goes, but not what is in force, young, or the highest
     node.db.run("delete from sym_data").await;
-    purge(&node.source, DAY).await.expect("purged");
+    purged(&node, DAY).await;
     assert_eq!(ids(&node, hists[0], hists[1]).await, [2, 4, 5], "{kind}");
 }
 
@@ -172,33 +181,6 @@ async fn old_histories(kind: DatabaseKind) {
 async fn histories_go_when_no_row_can_name_them() {
     for kind in [Postgres, Mysql, Sqlite] {
         old_histories(kind).await;
-    }
-}
-
-async fn applied_batches(kind: DatabaseKind) {
-    let node = start(kind).await;
-    for (batch_id, status, days) in [(1, "OK", 10), (2, "ER", 10), (3, "OK", 1), (4, "OK", 9)] {
-        let params = [batch_id.into(), Param::from(status), ago(days)];
-        let mut tx = node.db.begin().await.expect("transaction");
-        for statement in [
-            "insert into sym_incoming_batch (batch_id, node_id, status, create_time) values (?, 'a', ?, ?)",
-            "insert into sym_incoming_batch_hist (batch_id, node_id, status, end_time) values (?, 'a', ?, ?)",
-        ] {
-            tx.execute(statement, &params).await.expect("written");
-        }
-        tx.commit().await.expect("commit");
-    }
-    let figures = purge(&node.source, DAY * 5).await.expect("purged");
-    assert_eq!(figures.incoming_batches, 2, "{kind}");
-    for table in ["sym_incoming_batch", "sym_incoming_batch_hist"] {
-        assert_eq!(ids(&node, "batch_id", table).await, [2, 3], "{kind} {table}");
-    }
-}
-
-#[tokio::test]
-async fn applied_batches_go_and_failed_ones_stay() {
-    for kind in [Postgres, Mysql, Sqlite] {
-        applied_batches(kind).await;
     }
 }
 
@@ -266,7 +248,7 @@ async fn application_writes_on(kind: DatabaseKind) {
     };
     let purging = async {
         let began = Instant::now();
-        let figures = purge(&node.source, DAY).await.expect("purged");
+        let figures = purged(&node, DAY).await;
         stop.cancel();
         (figures, began.elapsed())
     };
@@ -309,7 +291,9 @@ async fn a_retention_that_is_wrong_removes_nothing() {
              values ('ALL', 'ALL', 'purge.retention', 'for ever')",
         )
         .await;
-    let err = run(node.source.clone()).await.expect_err("it is wrong");
+    let err = run(node.source.clone(), watch::Sender::default().subscribe())
+        .await
+        .expect_err("it is wrong");
     assert!(err.to_string().contains("purge.retention"), "{err}");
     assert_eq!(ids(&node, "data_id", "sym_data").await, [1]);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::configuration::own_configuration;
 use crate::testing::TestNode;
 use std::sync::Arc;
 use symstream_shared::db::{DatabaseKind, Sql};
@@ -17,6 +18,12 @@ async fn node(kind: DatabaseKind) -> TestNode {
     node
 }
 
+async fn synchronise(keeper: &mut Keeper, node: &TestNode, now: OffsetDateTime) -> Vec<String> {
+    let config = own_configuration(&node.source).await.expect("configuration");
+    let said = keeper.synchronise(&node.source, &config, now).await;
+    said.expect("triggers")
+}
+
 #[tokio::test]
 async fn every_night_it_is_said_again_what_is_the_matter() {
     for kind in [DatabaseKind::Postgres, DatabaseKind::Mysql, DatabaseKind::Sqlite] {
@@ -26,7 +33,7 @@ async fn every_night_it_is_said_again_what_is_the_matter() {
         });
         let mut keeper = Keeper::new(datetime!(2026-03-01 12:00 UTC));
         let mut said = async |now| {
-            let said = keeper.synchronise(&node.source, now).await.expect("triggers");
+            let said = synchronise(&mut keeper, &node, now).await;
             said.iter().any(|note| note.contains("no primary key"))
         };
         assert!(said(datetime!(2026-03-01 12:00 UTC)).await);
@@ -42,7 +49,7 @@ async fn every_night_a_table_that_was_in_use_is_tried_again() {
     let node = node(DatabaseKind::Mysql).await;
     let mut keeper = Keeper::new(datetime!(2026-03-01 12:00 UTC));
     let noon = datetime!(2026-03-01 12:00 UTC);
-    keeper.synchronise(&node.source, noon).await.expect("triggers");
+    synchronise(&mut keeper, &node, noon).await;
     // GIVEN a table that is left alone, because a transaction had it
     let mut user = node.db.begin().await.expect("transaction");
     user.execute("insert into item values (1, 1)", &[])
@@ -52,7 +59,7 @@ async fn every_night_a_table_that_was_in_use_is_tried_again() {
         .run("update sym_trigger set excluded_column_names = 'b'")
         .await;
     let attempts = async |keeper: &mut Keeper, now| {
-        keeper.synchronise(&node.source, now).await.expect("triggers");
+        synchronise(keeper, &node, now).await;
         node.db
             .number("select max(trigger_hist_id) from sym_trigger_hist")
             .await
