@@ -14,17 +14,21 @@ use symstream_shared::db::{Database, NodeLock};
 use symstream_shared::engine::Engine;
 use symstream_shared::hostname::hostname;
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How often the node's own tables are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// The same while batches wait for that.
 const SOON: Duration = Duration::from_millis(100);
-/// Every how many looks the lock is asked for; it has to be every few seconds ([`NodeLock::is_alive`]).
-const LOOKS_PER_LOCK: u32 = 4;
+/// How long a look may wait for connections, which channels may all have in hand. The lock has one of its own.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+/// How often the lock is asked for; it has to be every few seconds ([`NodeLock::is_alive`]).
+const LOCK: Duration = Duration::from_secs(4);
 /// How long batches in hand may take when the loader stops; then they are rolled back.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The same when the lock is lost: another loader may be at work, and the database may be away.
@@ -81,7 +85,7 @@ impl Term<'_> {
             }
             (&mut status_task).await
         };
-        match tokio::time::timeout(grace, finish).await {
+        match timeout(grace, finish).await {
             Ok(sent) => report_panic(sent),
             Err(_) => {
                 tracing::warn!(engine = %self.engine.name, "what is not finished in time is rolled back");
@@ -116,11 +120,13 @@ impl Term<'_> {
         let mut freshness = Freshness::new(&self.bus, self.engine, self.database, self.tables);
         let mut look = Look::new(self.database, self.tables, self.engine, &self.node);
         let mut known = HashSet::new();
-        let mut looks: u32 = 0;
+        let mut told = String::new();
+        let mut asked = Instant::now();
         loop {
-            let settled = freshness.is_settled().await;
-            match look.read(settled).await {
-                Ok(now) => {
+            let settled = timeout(LOOK_MAX, freshness.is_settled()).await.unwrap_or(false);
+            match timeout(LOOK_MAX, look.read(settled)).await {
+                Ok(Ok(now)) => {
+                    told.clear();
                     let appeared = now.channels.keys().filter(|channel| !known.contains(*channel));
                     let appeared: Vec<ChannelId> = appeared.cloned().collect();
                     // All of them before the first one begins: it may have to wait for another.
@@ -142,8 +148,16 @@ impl Term<'_> {
                     }
                     purging.get_or_insert_with(|| tasks.spawn(purge::run(context.clone(), stop.clone())));
                 }
-                Err(err) => {
+                // It goes on by what it read last.
+                Ok(Err(err)) if err.disposition != Disposition::Retry && err.message != told => {
+                    tracing::warn!(node_id = %self.node, error = %err, "what the loader follows is not read");
+                    told = err.message;
+                }
+                Ok(Err(err)) => {
                     tracing::debug!(node_id = %self.node, error = %err, "what the loader follows is not read");
+                }
+                Err(_) => {
+                    tracing::debug!(node_id = %self.node, "what the loader follows is not read in time");
                 }
             }
             // Tasks end by themselves only by a bug; the others are not to go on without their channel.
@@ -153,10 +167,12 @@ impl Term<'_> {
                 report_panic(ended);
                 return Ended::Panicked;
             }
-            if looks.is_multiple_of(LOOKS_PER_LOCK) && !lock.is_alive().await {
-                return Ended::LockLost;
+            if asked.elapsed() >= LOCK {
+                if !lock.is_alive().await {
+                    return Ended::LockLost;
+                }
+                asked = Instant::now();
             }
-            looks = looks.wrapping_add(1);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ended::Stopped,

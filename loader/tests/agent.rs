@@ -1,7 +1,8 @@
 //! The agent between a real NATS and a real database.
 
-use crate::fixture::{Fixture, PATIENCE, Running, batch};
+use crate::fixture::{Fixture, PATIENCE, Running, batch, in_channel};
 use std::time::{Duration, Instant};
+use symstream_shared::db::{DatabaseKind, Sql};
 use symstream_tests::eventually::eventually;
 
 #[tokio::test]
@@ -110,6 +111,48 @@ async fn a_held_lane_keeps_its_pauses_and_its_one_error_whatever_else_the_channe
     );
     let errors = "select count(*) from sym_incoming_batch_hist where status = 'ER'";
     assert_eq!(fixture.db.number(errors).await, 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_lock_is_kept_while_channels_have_all_connections_in_hand() {
+    // GIVEN more channels than connections, all of which wait for somebody's lock
+    let channels: Vec<String> = (1..=20).map(|number| format!("c{number}")).collect();
+    let names: Vec<&str> = channels.iter().map(String::as_str).collect();
+    let fixture = Fixture::of(DatabaseKind::Mysql, &names).await;
+    fixture.register().await;
+    for (name, id) in names.iter().zip(1..) {
+        let add = format!("insert into sym_channel (channel_id) values ('{name}')");
+        fixture.db.run(&add).await;
+        let row = [&id.to_string(), *name];
+        fixture
+            .publish(&in_channel(name, batch("cloud", id, 0, &row)))
+            .await;
+    }
+    let mut others = fixture.db.begin().await.expect("a transaction");
+    for id in 1..=20 {
+        let taken = format!("insert into item values ({id}, 'theirs')");
+        others.execute(&taken, &[]).await.expect("not there yet");
+    }
+    let agent = Running::start(&fixture.engine);
+    eventually(PATIENCE, "all connections in hand", || async {
+        let waiting = "select count(*) from information_schema.processlist where state = 'Update'";
+        let count = fixture.db.number(waiting).await;
+        if count >= 16 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    // WHEN that takes longer than the server keeps a silent connection THEN the lock is where it was
+    let holder = "select is_used_lock(sha1(concat(database(), '/sym_loader')))";
+    let before = fixture.db.number(holder).await;
+    tokio::time::sleep(Duration::from_secs(26)).await;
+    assert_eq!(fixture.db.rows(holder).await, [[before.to_string()]]);
+    // and all is loaded
+    others.rollback().await.expect("unlocked");
+    eventually(PATIENCE, "all", || async {
+        let count = fixture.db.number("select count(*) from item").await;
+        if count == 20 { Ok(()) } else { Err(count) }
+    })
+    .await;
     agent.stop().await;
 }
 
