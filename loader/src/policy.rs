@@ -24,6 +24,8 @@ pub(crate) struct Policy {
     pub links: BTreeSet<LinkAction>,
     /// The parameters in force.
     pub parameters: Parameters,
+    /// Whether the node's tables were among what they were read from.
+    pub parameters_read: bool,
 }
 
 /// What they say of one channel.
@@ -83,6 +85,7 @@ pub(crate) struct Look<'a> {
     node: &'a NodeId,
     /// The parameters that were in force last.
     parameters: Parameters,
+    parameters_read: bool,
     /// What was said about wrong ones.
     told: Option<String>,
 }
@@ -101,6 +104,7 @@ impl<'a> Look<'a> {
             engine,
             node,
             parameters: Parameters::of(engine),
+            parameters_read: false,
             told: None,
         }
     }
@@ -114,6 +118,7 @@ impl<'a> Look<'a> {
         match Parameters::read(&mut conn, self.tables, self.engine).await {
             Ok(parameters) => {
                 self.parameters = parameters;
+                self.parameters_read = true;
                 self.told = None;
             }
             Err(err) if err.disposition == Disposition::Hold => {
@@ -130,6 +135,7 @@ impl<'a> Look<'a> {
             channels: channels(&mut conn, self.tables, self.node).await?,
             links: links(&mut conn, self.tables, self.node).await?,
             parameters: self.parameters.clone(),
+            parameters_read: self.parameters_read,
         })
     }
 }
@@ -143,6 +149,7 @@ impl Policy {
             channels: BTreeMap::new(),
             links: BTreeSet::new(),
             parameters: Parameters::of(engine),
+            parameters_read: false,
         }
     }
 

@@ -22,18 +22,20 @@ struct Removed {
     history: u64,
 }
 
-/// Purges every `purge.interval`, until `stop`.
+/// Purges every `purge.interval`, until `stop`. While a parameter of the node is wrong from the start, nothing is purged: what
+/// was to be kept is not known.
 pub(crate) async fn run(context: Context, stop: CancellationToken) {
     let mut policy = context.policy.clone();
     let mut due = Instant::now();
     loop {
+        let known = policy.borrow_and_update().parameters_read;
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = tokio::time::sleep_until(due) => {}
+            () = tokio::time::sleep_until(due), if known => {}
             Ok(()) = policy.changed() => {
                 // A shorter interval may be in force.
-                due = due.min(Instant::now() + policy.borrow_and_update().parameters.purge_interval);
+                due = due.min(Instant::now() + policy.borrow().parameters.purge_interval);
                 continue;
             }
         }

@@ -2,6 +2,8 @@
 
 use crate::fixture::{Fixture, PATIENCE, Running, batch};
 use crate::node::KINDS;
+use std::time::Duration;
+use symstream_shared::db::DatabaseKind;
 use symstream_tests::eventually::eventually;
 
 #[tokio::test]
@@ -92,4 +94,35 @@ async fn only_old_records_of_applied_batches_are_purged_and_never_a_lanes_newest
         .await;
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn nothing_is_purged_by_default_while_a_parameter_is_wrong() {
+    // GIVEN an old record, and a parameter without its unit
+    let fixture = Fixture::of(DatabaseKind::Sqlite, &["default"]).await;
+    fixture.register().await;
+    let db = &fixture.db;
+    for statement in [
+        "insert into sym_incoming_batch (batch_id, node_id, status, create_time) values \
+         (1, 'cloud', 'OK', '2020-01-01 00:00:00')",
+        "insert into sym_parameter (external_id, node_group_id, param_key, param_value) values \
+         ('ALL', 'ALL', 'purge.retention', 'ten years')",
+    ] {
+        db.run(statement).await;
+    }
+    // WHEN the loader is at work THEN the record stays
+    let agent = Running::start(&fixture.engine);
+    fixture.publish(&batch("depot", 1, 0, &["100", "applied"])).await;
+    fixture.has(&["100"]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let old = "select count(*) from sym_incoming_batch where batch_id = 1 and node_id = 'cloud'";
+    assert_eq!(db.number(old).await, 1);
+    // and is purged by what was meant
+    db.run("update sym_parameter set param_value = '365d'").await;
+    eventually(PATIENCE, "purged", || async {
+        let count = db.number(old).await;
+        if count == 0 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    agent.stop().await;
 }
