@@ -36,8 +36,6 @@ pub struct Delivery {
     client: async_nats::Client,
     /// Its sequence in its stream.
     pub sequence: u64,
-    /// Whether it was delivered before.
-    pub redelivered: bool,
     /// How many messages of its consumer stood behind it when the server sent it.
     pub pending: u64,
 }
@@ -111,8 +109,8 @@ impl Deliveries {
             match pull.next().await {
                 Some(Ok(message)) => {
                     self.backoff.reset();
-                    let (sequence, redelivered, pending) = match message.info() {
-                        Ok(info) => (info.stream_sequence, info.delivered > 1, info.pending),
+                    let (sequence, pending) = match message.info() {
+                        Ok(info) => (info.stream_sequence, info.pending),
                         Err(err) => {
                             tracing::warn!(consumer = %self.consumer, error = %err, "a message without an acknowledgement subject is passed over");
                             continue;
@@ -122,7 +120,6 @@ impl Deliveries {
                         message,
                         client: self.bus.client.clone(),
                         sequence,
-                        redelivered,
                         pending,
                     };
                 }

@@ -40,8 +40,6 @@ fn config() -> Config {
             group: group(of),
             external_id: ExternalId::new(format!("x{id}")).expect("id"),
             sync_enabled: true,
-            sync_url: None,
-            created_at_node_id: None,
         };
         config.registered.insert(node.node_id.clone());
         config.nodes.insert(node.node_id.clone(), node);
@@ -78,7 +76,6 @@ fn trigger(id: &str) -> Trigger {
         excluded_columns: Vec::new(),
         initial_load_order: 1,
         active: true,
-        last_updated_ms: None,
     }
 }
 

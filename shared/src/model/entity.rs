@@ -17,10 +17,6 @@ pub struct Node {
     pub external_id: ExternalId,
     /// `sync_enabled`: a node that is not gets nothing.
     pub sync_enabled: bool,
-    /// `sync_url`
-    pub sync_url: Option<String>,
-    /// `created_at_node_id`
-    pub created_at_node_id: Option<NodeId>,
 }
 
 /// `sym_node_group_link`: changes flow from the first group to the second.
@@ -120,8 +116,6 @@ pub struct Trigger {
     pub initial_load_order: i64,
     /// Whether `inactive_time` is empty: an inactive trigger captures nothing more.
     pub active: bool,
-    /// `last_updated_time`, in milliseconds since 1970.
-    pub last_updated_ms: Option<i64>,
 }
 
 /// `sym_router`
@@ -171,8 +165,6 @@ impl Node {
             group: row.id("node_group_id")?,
             external_id: row.id("external_id")?,
             sync_enabled: row.flag("sync_enabled", false)?,
-            sync_url: row.opt_text("sync_url"),
-            created_at_node_id: row.opt_id("created_at_node_id")?,
         })
     }
 }
@@ -251,7 +243,6 @@ impl Trigger {
             excluded_columns: comma_separated(row.opt_text("excluded_column_names")),
             initial_load_order: row.number("initial_load_order", 1)?,
             active: row.opt_time("inactive_time")?.is_none(),
-            last_updated_ms: row.opt_time("last_updated_time")?,
         };
         match (&trigger.source_group, &trigger.target_group) {
             (Some(_), None) => Err(row.wrong(

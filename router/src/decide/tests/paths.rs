@@ -56,8 +56,6 @@ fn network(links: &[(usize, usize, bool)]) -> Config {
             group: group(&name(index)),
             external_id: ExternalId::new(name(index)).expect("id"),
             sync_enabled: true,
-            sync_url: None,
-            created_at_node_id: None,
         };
         network.registered.insert(node.node_id.clone());
         network.nodes.insert(node.node_id.clone(), node);
