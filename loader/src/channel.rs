@@ -134,6 +134,12 @@ impl ChannelTask {
                 delivery = round.intake.next() => delivery,
                 () = sleep_until(due) => continue,
             };
+            // What was applied before writes next to nothing, and takes nobody's turn.
+            if round.knows(&delivery) {
+                round.take(&delivery).await?;
+                continue;
+            }
+            round.intake.keep().await;
             if !self.may_go_on(seat, stop, orders).await {
                 return Ok(());
             }

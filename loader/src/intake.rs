@@ -3,7 +3,7 @@
 //! A link that was changed from one kind to the other leaves messages at both, so whichever consumer exists is
 //! looked at. What waits to be asked for is fetched every `pull.interval`: all that is there, then no more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use symstream_nats::{Bus, BusError, Deliveries, Delivery};
 use symstream_shared::id::{ChannelId, NodeId};
@@ -20,6 +20,11 @@ const BELIEVED: Duration = Duration::from_secs(5);
 const ABSENT: Duration = Duration::from_secs(30);
 /// When a fetch asks how much is left although nothing came.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// How often the server hears of the messages that wait here; below a third of any sensible `ack_wait`.
+const SIGN: Duration = Duration::from_secs(5);
+/// Bytes of messages that wait here. What waits beyond them comes again, and is known by then.
+const AHEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What one channel takes its messages by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +63,14 @@ pub(crate) struct Intake<'a> {
     waiting: Source,
     ways: Ways,
     last_fetch: &'a mut LastFetch,
+    last_sign: Instant,
 }
 
 /// One consumer.
 struct Source {
     deliveries: Deliveries,
+    /// Messages that were sent already, while others go first.
+    ahead: VecDeque<Delivery>,
     action: LinkAction,
     /// Whether its messages are taken now.
     open: bool,
@@ -88,6 +96,7 @@ impl<'a> Intake<'a> {
         let now = Instant::now();
         let source = |action| Source {
             deliveries: bus.lane_deliveries(node, channel, action),
+            ahead: VecDeque::new(),
             action,
             open: false,
             absent: false,
@@ -101,6 +110,7 @@ impl<'a> Intake<'a> {
             waiting: source(LinkAction::WaitForPull),
             ways,
             last_fetch,
+            last_sign: now,
         };
         if let Some(fetch) = intake.next_fetch() {
             intake.waiting.next_look = Some(fetch);
@@ -115,6 +125,19 @@ impl<'a> Intake<'a> {
         tokio::select! {
             delivery = pushed.next() => delivery,
             delivery = waiting.next() => delivery,
+        }
+    }
+
+    /// Keeps the server from sending what is here once more, however long the channel waits for its turns.
+    pub(crate) async fn keep(&mut self) {
+        if self.last_sign.elapsed() < SIGN {
+            return;
+        }
+        self.last_sign = Instant::now();
+        for source in [&mut self.pushed, &mut self.waiting] {
+            if source.open {
+                source.keep().await;
+            }
         }
     }
 
@@ -174,8 +197,8 @@ impl<'a> Intake<'a> {
 
     /// Lets everything that was not acknowledged come again, in order.
     pub(crate) fn reopen(&mut self) {
-        self.pushed.deliveries.close();
-        self.waiting.deliveries.close();
+        self.pushed.close();
+        self.waiting.close();
     }
 
     fn next_fetch(&self) -> Option<Instant> {
@@ -186,7 +209,7 @@ impl<'a> Intake<'a> {
     fn complete_fetch(&mut self) {
         self.last_fetch.0 = Some(self.waiting.fetching_since);
         self.waiting.open = false;
-        self.waiting.deliveries.close();
+        self.waiting.close();
         self.waiting.next_look = self.next_fetch();
     }
 }
@@ -196,7 +219,10 @@ impl Source {
         if !self.open {
             return std::future::pending().await;
         }
-        let delivery = self.deliveries.next().await;
+        let delivery = match self.ahead.pop_front() {
+            Some(delivery) => delivery,
+            None => self.deliveries.next().await,
+        };
         self.count(delivery.pending);
         if self.next_look.is_some() {
             // A fetch that has come to its end is closed at once, before its consumer is asked for more.
@@ -208,6 +234,31 @@ impl Source {
             self.next_look = Some(Instant::now() + patience);
         }
         delivery
+    }
+
+    async fn keep(&mut self) {
+        let mut bytes: usize = self.ahead.iter().map(|delivery| delivery.body().len()).sum();
+        while bytes < AHEAD_BYTES_MAX {
+            tokio::select! {
+                biased;
+                delivery = self.deliveries.next() => {
+                    bytes += delivery.body().len();
+                    self.ahead.push_back(delivery);
+                }
+                () = std::future::ready(()) => break,
+            }
+        }
+        for delivery in &self.ahead {
+            if let Err(err) = delivery.progress().await {
+                tracing::debug!(error = %err, "sign of progress is not sent");
+                return;
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.ahead.clear();
+        self.deliveries.close();
     }
 
     fn count(&mut self, backlog: u64) {

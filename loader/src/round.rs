@@ -164,6 +164,15 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Whether the message's batch was applied before.
+    pub(crate) fn knows(&self, delivery: &Delivery) -> bool {
+        delivery.header().is_ok_and(|header| {
+            self.lanes
+                .get(&header.source)
+                .is_some_and(|lane| header.batch_id <= lane.position())
+        })
+    }
+
     /// Does with a message what its lane says. Without an error it is acknowledged, or comes again.
     pub(crate) async fn take(&mut self, delivery: &Delivery) -> Result<(), RoundError> {
         let header = match delivery.header() {

@@ -5,7 +5,7 @@ use crate::node::{KINDS, insert, item, part, rows, source};
 use std::time::{Duration, Instant};
 use symstream_loader::BatchKey;
 use symstream_nats::LaneConsumer;
-use symstream_shared::db::DatabaseKind;
+use symstream_shared::db::{DatabaseKind, Sql};
 use symstream_shared::engine::ServerUrl;
 use symstream_shared::id::{ChannelId, EngineName};
 use symstream_shared::model::LinkAction;
@@ -263,6 +263,66 @@ async fn lower_channels_go_first_and_the_others_one_batch_a_second() {
         );
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_comes_once_and_what_is_known_waits_for_none() {
+    // GIVEN a channel that is at work on a batch for as long as somebody else likes
+    let fixture = Fixture::of(DatabaseKind::Postgres, &["default", "bulk"]).await;
+    fixture.register().await;
+    fixture
+        .db
+        .run("insert into sym_channel (channel_id, processing_order) values ('bulk', 7)")
+        .await;
+    let bulk =
+        |id: i64, previous: i64| in_channel("bulk", batch("cloud", id, previous, &[&id.to_string(), "b"]));
+    let agent = Running::start(&fixture.engine);
+    fixture.publish(&bulk(1001, 0)).await;
+    fixture.has(&["1001"]).await;
+    let mut other = fixture.db.begin().await.expect("a transaction");
+    let taken = other.execute("insert into item values (1, 'theirs')", &[]).await;
+    taken.expect("not there yet");
+    fixture.publish_each(LinkAction::Push, &[(1, 0)]).await;
+    eventually(PATIENCE, "at work", || async {
+        let working = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+        let count = fixture.db.number(working).await;
+        if count == 1 { Ok(()) } else { Err(count) }
+    })
+    .await;
+
+    // WHEN known batches come again behind it THEN a new one has to wait for one turn only
+    for _ in 0..20 {
+        fixture.publish(&bulk(1001, 0)).await;
+    }
+    let published = Instant::now();
+    fixture.publish(&bulk(1002, 1001)).await;
+    fixture.has(&["1001", "1002"]).await;
+    assert!(
+        published.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        published.elapsed()
+    );
+
+    // WHEN the last of many waits longer than the server does THEN none is sent again
+    let known = "select count(*) from sym_incoming_batch_hist where status = 'SK'";
+    let before = fixture.db.number(known).await;
+    for id in 1003..=1036 {
+        fixture.publish(&bulk(id, id - 1)).await;
+    }
+    let last = "select count(*) from item where id = 1036";
+    eventually(2 * PATIENCE, "the last", || async {
+        let count = fixture.db.number(last).await;
+        if count == 1 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    assert_eq!(fixture.db.number(known).await, before);
+    other.rollback().await.expect("unlocked");
+    eventually(PATIENCE, "the first", || async {
+        let count = fixture.db.number("select count(*) from item where id = 1").await;
+        if count == 1 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    agent.stop().await;
 }
 
 #[tokio::test]
