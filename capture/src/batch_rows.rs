@@ -39,6 +39,13 @@ pub(crate) struct CapturedRequest {
     pub pk_data: Option<String>,
 }
 
+impl CapturedRequest {
+    /// Whether a table is to be sent again.
+    pub(crate) fn is_reload(&self) -> bool {
+        self.event == "R"
+    }
+}
+
 /// What comes next in a batch.
 pub(crate) enum Piece {
     /// Changes, at least one.
@@ -172,6 +179,7 @@ impl<'a> BatchRows<'a> {
                 layout.decode(&text).map_err(|source| Error::Row {
                     data_id,
                     table: table.clone(),
+                    hist_id: layout.table.hist_id,
                     source,
                 })
             })

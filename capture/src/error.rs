@@ -38,12 +38,18 @@ pub enum Error {
     #[error(transparent)]
     History(#[from] HistError),
     /// A captured row is not what its history describes.
-    #[error("captured row {data_id} of table {table}: {source}")]
+    #[error(
+        "captured row {data_id} of table {table}: {source}. Its columns and their types are those of trigger history \
+         {hist_id}; if the table was altered before it was captured, write row_data and old_data in sym_data as these \
+         types are written"
+    )]
     Row {
         /// `data_id`
         data_id: i64,
         /// Its table.
         table: String,
+        /// The history that says what it is.
+        hist_id: i64,
         /// What is wrong with it.
         source: DecodeError,
     },

@@ -378,3 +378,36 @@ async fn rows_of_a_shape_that_is_gone_again_wait_for_no_history() {
     assert_eq!(source.sync().await, [""; 0], "the triggers fit as they are");
     assert_eq!(source.take_texts().await, ["I 1|2|3 <-", "I 4|5 <-"]);
 }
+
+#[tokio::test]
+async fn mariadb_says_what_a_column_of_another_type_does_to_rows() {
+    let (_server, source) = start(DatabaseKind::Mysql).await;
+    source
+        .db
+        .run("create table item (id int primary key, a int, b int)")
+        .await;
+    source.trigger("items", "item", "").await;
+    source.sync().await;
+    source
+        .on_one_connection(&[
+            "alter table item modify a varchar(20)",
+            "insert into item values (1, 'abc', 2)",
+        ])
+        .await;
+    let report = source.try_sync().await.expect("triggers");
+    let warned =
+        |note: &&symstream_capture::sync_triggers::Note| note.message.contains("a (was int, is text)");
+    let note = report.warnings.iter().find(warned).expect("warning");
+    assert!(note.message.contains("trigger_hist_id 1"), "{note}");
+    let config = source.config().await;
+    let mut conn = source.db.database().conn().await.expect("connection");
+    let layout = symstream_capture::decode::HistCache::new()
+        .layout(&mut conn, &source.tables, &config, 1)
+        .await
+        .expect("history");
+    let error = layout.decode("1,abc,2").expect_err("no integer").to_string();
+    assert!(error.contains("column a is not one of its type, Int"), "{error}");
+    // Another look has nothing to say.
+    let report = source.try_sync().await.expect("triggers");
+    assert!(!report.warnings.iter().any(|note| warned(&note)), "{report:?}");
+}

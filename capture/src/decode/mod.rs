@@ -14,6 +14,7 @@ use crate::dialect::capturing;
 use symstream_shared::cell::Cell;
 use symstream_shared::csv::{self, CsvError};
 use symstream_shared::db::DatabaseKind;
+use symstream_shared::logical::LogicalType;
 use symstream_shared::wire::ColumnInfo;
 
 /// Why a text is no value of its column's type.
@@ -39,10 +40,12 @@ pub enum DecodeError {
     #[error("the captured row lacks other columns than it says")]
     Lost,
     /// A field is no value of its column.
-    #[error("the captured value of column {column} is not one of its type: {source}")]
+    #[error("the captured value of column {column} is not one of its type, {logical:?}: {source}")]
     Value {
         /// The column.
         column: String,
+        /// Its type, as the history says.
+        logical: LogicalType,
         /// What is wrong with the value.
         source: ValueError,
     },
@@ -71,6 +74,7 @@ pub fn decode_row(columns: &[ColumnInfo], kind: DatabaseKind, text: &str) -> Res
 fn decode_field(column: &ColumnInfo, kind: DatabaseKind, field: csv::Field) -> Result<Cell, DecodeError> {
     capturing::cell(kind, field, column.logical).map_err(|source| DecodeError::Value {
         column: column.name.clone(),
+        logical: column.logical,
         source,
     })
 }

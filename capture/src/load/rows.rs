@@ -43,6 +43,7 @@ async fn take_all(
             let new = table.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
                 data_id,
                 table: table.layout.table.source_table.clone(),
+                hist_id: table.layout.table.hist_id,
                 source,
             })?;
             let insert = Change {

@@ -37,6 +37,8 @@ pub(super) struct ActiveHist {
     pub description: Description,
     /// All columns that the table had, captured or not.
     table_columns: Vec<String>,
+    /// Their types.
+    column_types: Vec<String>,
 }
 
 impl ActiveHist {
@@ -60,6 +62,19 @@ impl ActiveHist {
             && columns
                 .iter()
                 .all(|column| !is_known(&column.name) || captured.contains(&column.name))
+    }
+}
+
+impl ActiveHist {
+    /// The columns whose types are others now, each with what it was and is.
+    pub(super) fn other_types(&self, spec: &TriggerSpec<'_>) -> Vec<String> {
+        let before = self.table_columns.iter().zip(&self.column_types);
+        before
+            .filter_map(|(name, before)| {
+                let now = column_type(spec.kind, spec.table.column(name)?);
+                (now != before).then(|| format!("{name} (was {before}, is {now})"))
+            })
+            .collect()
     }
 }
 
@@ -97,13 +112,19 @@ pub(super) async fn active(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<Act
     let select = format!(
         "select trigger_hist_id, trigger_id, source_schema_name, source_table_name, table_hash, table_shape, \
          column_names, pk_column_names, name_for_insert_trigger, name_for_update_trigger, name_for_delete_trigger, \
-         trigger_ids, table_columns from {} where inactive_time is null order by trigger_hist_id desc",
+         trigger_ids, table_columns, column_types from {} where inactive_time is null order by trigger_hist_id desc",
         tables.name("trigger_hist")
     );
     let rows = sql.query(&select, &[]).await?;
     rows.iter()
         .map(|row| {
             let trigger_id = row.text(1)?;
+            let names = |index: usize| -> Result<Vec<String>, DbError> {
+                let text = row.opt_text(index)?;
+                Ok(text
+                    .and_then(|names| csv::decode_names(&names).ok())
+                    .unwrap_or_default())
+            };
             let description = Description {
                 place: Place {
                     schema: row.opt_text(2)?,
@@ -122,10 +143,8 @@ pub(super) async fn active(sql: &mut dyn Sql, tables: &Tables) -> Result<Vec<Act
                 hist_id: row.int(0)?,
                 trigger_id,
                 description,
-                table_columns: row
-                    .opt_text(12)?
-                    .and_then(|names| csv::decode_names(&names).ok())
-                    .unwrap_or_default(),
+                table_columns: names(12)?,
+                column_types: names(13)?,
             })
         })
         .collect()

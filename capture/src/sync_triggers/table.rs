@@ -12,7 +12,7 @@ use crate::dialect::trigger::{ForeignTrigger, Survey};
 use std::collections::HashSet;
 use std::time::Instant;
 use symstream_shared::catalog::{self, TableDef};
-use symstream_shared::db::{Database, DbError, TxKind};
+use symstream_shared::db::{Database, DatabaseKind, DbError, TxKind};
 use symstream_shared::model::Trigger;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
@@ -156,6 +156,7 @@ impl TableSync<'_> {
             self.busy.is_done(&place);
         }
         self.histories.next_id += i64::try_from(plan.new.len()).unwrap_or(i64::MAX);
+        self.warn_of_other_types(&plan);
         self.report_done(&plan, statements)
             .await
             .map_err(|err| (all(), err))
@@ -284,6 +285,33 @@ impl TableSync<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Says which rows may have been captured in another way than their history says. Only MySQL's triggers write a
+    /// value by the type that its column had when they were made.
+    fn warn_of_other_types(&mut self, plan: &Plan<'_>) {
+        if self.dry_run || self.db.kind() != DatabaseKind::Mysql {
+            return;
+        }
+        for old in &plan.ended {
+            let columns = old.other_types(&plan.spec);
+            if columns.is_empty() {
+                continue;
+            }
+            let message = format!(
+                "columns have another type: {}; what was written after that and before the triggers were rebuilt just \
+                 now was captured by the old one, and may be misread or hold its channel: look at the last rows of \
+                 {} with trigger_hist_id {}, and correct row_data and old_data where they are wrong",
+                columns.join(", "),
+                self.tables.name("data"),
+                old.hist_id
+            );
+            self.report.warnings.push(Note {
+                trigger_id: old.trigger_id.clone(),
+                table: plan.spec.table.name.clone(),
+                message,
+            });
+        }
     }
 
     /// Who changed a `sym_trigger` row last, and when.
