@@ -4,14 +4,16 @@ use crate::configuration::{self, Outlets};
 use crate::dialect::reading::Backlog;
 use crate::error::Error;
 use crate::heartbeat::LastHeartbeat;
+use crate::local_time;
 use crate::source::Source;
 use crate::supervision::until_done;
+use crate::triggers::Keeper;
 use crate::{heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
 use std::convert::Infallible;
 use std::sync::Arc;
 use symstream_nats::Bus;
 use symstream_shared::parameter::Parameters;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -58,9 +60,11 @@ pub(crate) fn start(
     });
     spawn("trigger synchronisation", {
         let (source, outlets) = (source.clone(), Arc::clone(&outlets));
+        let keeper = Arc::new(Mutex::new(Keeper::new(local_time::now())));
         Box::new(move || {
             Box::pin(triggers::run(
                 source.clone(),
+                Arc::clone(&keeper),
                 outlets.config.subscribe(),
                 outlets.changed.subscribe(),
             ))

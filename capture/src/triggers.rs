@@ -11,10 +11,11 @@ use crate::sync_triggers::{BusyTables, SyncReport, sync_sparing};
 use nightly::Nightly;
 use notes::Notes;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use symstream_shared::model::Config;
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// How often the tables are compared with their histories: an `alter table` is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -22,10 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Synchronises the triggers at the start, whenever `changed` changes, and every [`LOOK_EVERY`].
 pub(crate) async fn run(
     source: Source,
+    keeper: Arc<Mutex<Keeper>>,
     config: ConfigReceiver,
     mut changed: watch::Receiver<u64>,
 ) -> Result<Infallible, Error> {
-    let mut keeper = Keeper::new(local_time::now());
+    // Nobody else asks for it: an attempt that failed is over when the next one begins.
+    let mut keeper = keeper.lock().await;
     loop {
         changed.borrow_and_update();
         let config = in_force(&source, &config).await?;
@@ -37,15 +40,17 @@ pub(crate) async fn run(
     }
 }
 
-/// What is remembered from one synchronisation to the next, until the nightly one.
-struct Keeper {
+/// What is remembered from one synchronisation to the next, until the nightly one: of the agent's life, not of an
+/// attempt, so that an error neither costs a night nor says everything again.
+pub(crate) struct Keeper {
     nightly: Nightly,
     notes: Notes,
     busy: BusyTables,
 }
 
 impl Keeper {
-    fn new(now: OffsetDateTime) -> Self {
+    /// Nights count from `now`, which is in local time.
+    pub(crate) fn new(now: OffsetDateTime) -> Self {
         Self {
             nightly: Nightly::from(now),
             notes: Notes::default(),
@@ -76,6 +81,7 @@ impl Keeper {
             &mut self.busy,
         )
         .await?;
+        self.nightly.is_done(now);
         if is_nightly {
             tracing::info!(
                 node_id = %source.node,

@@ -70,3 +70,30 @@ async fn every_night_a_table_that_was_in_use_is_tried_again() {
     // WHEN the night comes THEN it gets its triggers
     assert_eq!(attempts(&mut keeper, datetime!(2026-03-02 00:00 UTC)).await, 2);
 }
+
+#[tokio::test]
+async fn an_error_costs_no_night_and_says_nothing_again() {
+    let node = node(DatabaseKind::Sqlite).await;
+    let mut keeper = Keeper::new(datetime!(2026-03-01 12:00 UTC));
+    let says = |said: Vec<String>| said.iter().any(|note| note.contains("no primary key"));
+    assert!(says(
+        synchronise(&mut keeper, &node, datetime!(2026-03-01 12:00 UTC)).await
+    ));
+    let config = own_configuration(&node.source).await.expect("configuration");
+    let fail = async |keeper: &mut Keeper, now| {
+        node.db.run("alter table sym_trigger_hist rename to away").await;
+        keeper
+            .synchronise(&node.source, &config, now)
+            .await
+            .expect_err("a table is away");
+        node.db.run("alter table away rename to sym_trigger_hist").await;
+    };
+    fail(&mut keeper, datetime!(2026-03-01 12:01 UTC)).await;
+    assert!(!says(
+        synchronise(&mut keeper, &node, datetime!(2026-03-01 12:02 UTC)).await
+    ));
+    fail(&mut keeper, datetime!(2026-03-02 00:00 UTC)).await;
+    assert!(says(
+        synchronise(&mut keeper, &node, datetime!(2026-03-02 00:01 UTC)).await
+    ));
+}
