@@ -14,12 +14,12 @@ use crate::error::Error;
 use crate::source::Source;
 use futures_util::future::try_join_all;
 use std::convert::Infallible;
-use symstream_nats::{Bus, Deliveries, Delivery};
+use symstream_nats::{Bus, Deliveries, Delivery, Report};
 use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{DbError, Param, Sql, TxKind};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::{BatchResult, Message, RoutedReport, StatusReport};
+use symstream_shared::wire::BatchResult;
 use tokio::sync::mpsc;
 
 /// Reports that are recorded at once.
@@ -58,26 +58,13 @@ async fn record(source: &Source, mut reports_rx: mpsc::Receiver<Delivery>) -> Re
     }
 }
 
-enum Report {
-    Routed(RoutedReport),
-    Status(StatusReport),
-}
-
-/// The report. One that can not be read never will be, and would stop all behind it: it is named and passed over;
-/// its batch stays unreported and is not purged.
+/// The report. One that can not be read, or is of another than who sent it, never will be, and would stop all behind it:
+/// it is named and passed over; its batch stays unreported and is not purged.
 fn readable(delivery: &Delivery) -> Option<Report> {
-    match Message::decode(delivery.body()) {
-        Ok(Message::Routed(report)) => return Some(Report::Routed(report)),
-        Ok(Message::Status(report)) => return Some(Report::Status(report)),
-        Ok(_) => tracing::error!(
-            subject = delivery.subject(),
-            "message is no report; it is passed over"
-        ),
-        Err(err) => {
-            tracing::error!(subject = delivery.subject(), error = %err, "report is not readable; it is passed over");
-        }
-    }
-    None
+    delivery
+        .report()
+        .inspect_err(|err| tracing::error!(error = %err, "a report is passed over"))
+        .ok()
 }
 
 /// The status after an event; an impossible one means that the table was edited by hand.

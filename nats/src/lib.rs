@@ -15,6 +15,7 @@ mod error;
 mod header;
 mod hold;
 mod lane;
+mod report;
 mod streams;
 mod subject;
 
@@ -26,6 +27,7 @@ pub use error::BusError;
 pub use header::{BatchType, PartHeader};
 pub use hold::{CaptureStream, CapturedMessage, Hold};
 pub use lane::{LaneId, Tail};
+pub use report::Report;
 pub use streams::{LaneConsumer, PARTITION_COUNT};
 
 /// The most that one message's body may be: half of what a broker takes by default, so that headers fit too.

@@ -2,9 +2,10 @@
 
 use crate::{Fixture, PATIENCE, channel, fixture, header, lane, source, target};
 use std::time::Duration;
-use symstream_nats::{BusError, LaneId, Tail};
+use symstream_nats::{BusError, LaneId, Report, Tail};
+use symstream_shared::id::NodeId;
 use symstream_shared::model::LinkAction;
-use symstream_shared::wire::RoutedReport;
+use symstream_shared::wire::{Message, RoutedReport, StatusReport};
 
 #[tokio::test]
 async fn a_message_that_the_server_never_takes_is_given_back() {
@@ -227,4 +228,48 @@ async fn how_many_batches_a_loader_may_hold_is_as_was_said_last() {
         let more = deliveries.next_within(Duration::from_millis(300)).await;
         assert!(more.is_none(), "more than {held} at {max_batch_to_send}");
     }
+}
+
+#[tokio::test]
+async fn a_report_on_another_nodes_batches_is_refused() {
+    let Fixture { server, bus } = fixture().await;
+    bus.ensure_node(&source(), &[]).await.expect("consumers");
+    let report = |target: &str| StatusReport {
+        source: source(),
+        target: NodeId::new(target).expect("id"),
+        channel: channel(),
+        results: Vec::new(),
+    };
+    // GIVEN a report on the victim's batches, and a router's, where `target` may publish
+    let client = async_nats::connect(server.url()).await.expect("connect");
+    let routed = RoutedReport {
+        source: source(),
+        channel: channel(),
+        batch_id: 1,
+        created_ms: 0,
+        started_ms: 0,
+        sent_ms: 0,
+        hostname: String::new(),
+        targets: Vec::new(),
+        unrouted: Vec::new(),
+        last: true,
+    };
+    for forged in [Message::Status(report("victim")), Message::Routed(routed)] {
+        let body = forged.encode().expect("encode");
+        client
+            .publish("sym.status.source=2E1.target.sale", body.into())
+            .await
+            .expect("publish");
+    }
+    client.flush().await.expect("flush");
+    // WHEN its own follows THEN that is the only one
+    bus.status(&report("target")).await.expect("publish");
+    let mut deliveries = bus.status_deliveries(&source());
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        let delivery = deliveries.next_within(PATIENCE).await.expect("a report");
+        reports.extend(delivery.report());
+        delivery.ack().await.expect("acknowledge");
+    }
+    assert_eq!(reports, [Report::Status(report("target"))]);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::TestNode;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::id::ChannelId;
-use symstream_shared::wire::{BatchFailure, TargetRows};
+use symstream_shared::wire::{BatchFailure, RoutedReport, StatusReport, TargetRows};
 
 struct Fixture {
     node: TestNode,
