@@ -220,3 +220,14 @@ pub(crate) async fn renumber(
     tx.execute(&statement, &params).await?;
     Ok(())
 }
+
+/// Gives one batch, of which nothing was published, a number above all others.
+pub(crate) async fn move_behind(tx: &mut dyn Sql, tables: &Tables, batch_id: i64) -> Result<i64, Error> {
+    let last = allocate(tx, tables, 1).await?;
+    let statement = format!(
+        "update {} set batch_id = ? where batch_id = ?",
+        tables.name("capture_batch")
+    );
+    tx.execute(&statement, &[last.into(), batch_id.into()]).await?;
+    Ok(last)
+}

@@ -14,13 +14,16 @@
 //!    then published, one message in flight, fenced by the subject's last sequence. From its first part on nothing but the end
 //!    of the process keeps it from being published to its last one.
 
+mod quiet;
 mod sending;
 
 pub(crate) use sending::Sending;
 
+use self::quiet::Newer;
 use crate::answers::Asker;
 use crate::batch_rows::{BatchRows, Piece};
 use crate::batch_store::{self, StoredBatch};
+use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
@@ -32,7 +35,7 @@ use crate::supervision::until_done;
 use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
 use symstream_shared::db::TxKind;
 use symstream_shared::id::ChannelId;
@@ -45,6 +48,10 @@ use tokio_util::sync::CancellationToken;
 const BATCHES_AHEAD: i64 = 64;
 /// How often the tables are asked although the reader announced nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long a reload waits for a moment in which all changes of its channel are in front of it.
+const QUIET_WITHIN: Duration = Duration::from_secs(30);
+/// How long the reader has to cut what a reload's snapshot found.
+const UNCUT_FOR: Duration = Duration::from_secs(1);
 /// How often it is seen whether a channel that is switched off was switched on.
 const SWITCHED_OFF_FOR: Duration = Duration::from_secs(1);
 
@@ -147,6 +154,7 @@ async fn publish_channel(
             },
             last,
             waiting: VecDeque::new(),
+            early: None,
         };
         loop {
             let begun = tokio::select! {
@@ -175,16 +183,28 @@ struct Publishing<'a> {
     last: i64,
     /// Those behind it that were looked up.
     waiting: VecDeque<StoredBatch>,
+    /// The reload that waits for its channel to be quiet, and since when.
+    early: Option<(DataRuns, Instant)>,
 }
 
 impl Publishing<'_> {
     /// Stores the first part of the next batch, once there is one. Dropped, it leaves a message that may still be
     /// stored: only [`resume`] tells where to go on.
     async fn begin(&mut self) -> Result<Sending, Error> {
-        let batch = self.next().await?;
         let channel = self.encoder.channel;
-        let config = enabled(&mut self.config, self.bus, channel, batch.configuration_version).await;
-        let spool = self.encoder.encode(&config, &batch).await?;
+        let (batch, config, spool) = loop {
+            let batch = self.next().await?;
+            let config = enabled(&mut self.config, self.bus, channel, batch.configuration_version).await;
+            self.cut.borrow_and_update();
+            match self
+                .encoder
+                .encode(&config, &batch, self.is_patient_with(&batch))
+                .await?
+            {
+                Encoded::Whole(spool) => break (batch, config, spool),
+                Encoded::Early(newer) => self.put_off(batch, newer).await?,
+            }
+        };
         let header = PartHeader {
             source: self.source.node.clone(),
             target: None,
@@ -209,6 +229,38 @@ impl Publishing<'_> {
     async fn finish(&mut self, mut sending: Sending) -> Result<(), Error> {
         while sending.publish_next(&mut self.publisher).await? {}
         self.last = sending.batch_id();
+        Ok(())
+    }
+
+    /// Whether a reload may still wait for its channel to be quiet.
+    fn is_patient_with(&self, batch: &StoredBatch) -> bool {
+        match &self.early {
+            Some((runs, since)) if *runs == batch.runs => since.elapsed() < QUIET_WITHIN,
+            _ => true,
+        }
+    }
+
+    /// Lets a reload wait for changes that are in its snapshot and not in front of it.
+    async fn put_off(&mut self, batch: StoredBatch, newer: Newer) -> Result<(), Error> {
+        if self.early.as_ref().is_none_or(|(runs, _)| *runs != batch.runs) {
+            self.early = Some((batch.runs.clone(), Instant::now()));
+        }
+        if newer == Newer::Uncut {
+            // What was cut meanwhile stands behind the batch, which is seen when it is looked at again.
+            self.waiting.push_front(batch);
+            if let Ok(Err(_)) = tokio::time::timeout(UNCUT_FOR, self.cut.changed()).await {
+                std::future::pending::<()>().await;
+            }
+            return Ok(());
+        }
+        let tables = &self.source.tables;
+        let mut tx = self.source.database.begin(TxKind::Write).await?;
+        let moved = batch_store::move_behind(&mut tx, tables, batch.batch_id).await?;
+        tx.commit().await?;
+        tracing::debug!(
+            channel = %self.encoder.channel, batch_id = batch.batch_id, moved, "reload goes behind what was captured meanwhile"
+        );
+        self.waiting.clear();
         Ok(())
     }
 
@@ -284,6 +336,12 @@ async fn enabled(config: &mut ConfigReceiver, bus: &Bus, channel: &ChannelId, ve
     }
 }
 
+enum Encoded {
+    Whole(Spool),
+    /// A reload whose snapshot holds changes that are not in front of it.
+    Early(Newer),
+}
+
 struct Encoder<'a> {
     source: &'a Source,
     channel: &'a ChannelId,
@@ -293,7 +351,14 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    async fn encode(&mut self, config: &Config, batch: &StoredBatch) -> Result<Spool, Error> {
+    /// The batch's messages. A reload that `is_patient` comes only in a snapshot that holds nothing newer than what stands
+    /// in front of it.
+    async fn encode(
+        &mut self,
+        config: &Config,
+        batch: &StoredBatch,
+        is_patient: bool,
+    ) -> Result<Encoded, Error> {
         if self.version.replace(config.version) != Some(config.version) {
             self.history = HistCache::new();
         }
@@ -331,12 +396,29 @@ impl Encoder<'_> {
                             .await?;
                     }
                 }
-                Piece::Request(request) => break request.encode(source, config, info, &mut tx).await?,
+                Piece::Request(request) => {
+                    if request.is_reload() {
+                        let newer = quiet::newer(&mut tx, source, self.channel, batch.batch_id).await?;
+                        if newer != Newer::Nothing && is_patient {
+                            tx.rollback().await?;
+                            return Ok(Encoded::Early(newer));
+                        }
+                        if newer != Newer::Nothing {
+                            tracing::warn!(
+                                node_id = %source.node, channel = %self.channel, batch_id = batch.batch_id,
+                                "channel was never quiet for {} s: a table is sent again with changes that follow it, \
+                                 so its target may refuse rows whose parents come later",
+                                QUIET_WITHIN.as_secs()
+                            );
+                        }
+                    }
+                    break request.encode(source, config, info, &mut tx).await?;
+                }
                 Piece::End => break encoder.finish(&mut tx, &mut asker).await?,
             }
         };
         tx.rollback().await?;
-        Ok(spool)
+        Ok(Encoded::Whole(spool))
     }
 }
 

@@ -12,10 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use symstream_shared::db::TxKind;
 use symstream_shared::id::ChannelId;
+use symstream_shared::retry::Disposition;
 use tokio::sync::watch;
 
 /// How long a change of `sym_channel.max_batch_size` may take to be noticed.
 const SIZES_FOR: Duration = Duration::from_secs(1);
+
+/// How often a reading is tried before the loop begins anew.
+const ATTEMPTS: u32 = 5;
 
 /// Batches that may be on their way to the routers before reading waits for them: so many small transactions become
 /// one batch as soon as batches are cut faster than they are routed.
@@ -36,7 +40,7 @@ pub(crate) async fn run(
     loop {
         reader.changes.wait().await?;
         gather(&reader.source).await?;
-        if reader.read_once().await? {
+        if reader.read_again().await? {
             cut.send_modify(|count| *count += 1);
         }
     }
@@ -59,6 +63,14 @@ async fn gather(source: &Source) -> Result<(), Error> {
     }
 }
 
+fn is_conflict(err: &Error) -> bool {
+    match err {
+        Error::Displaced => true,
+        Error::Database(err) => err.disposition == Disposition::Retry && !err.connection_lost,
+        _ => false,
+    }
+}
+
 struct Reader {
     source: Source,
     changes: Box<dyn ChangeReader>,
@@ -78,6 +90,21 @@ impl Reader {
             sizes: HashMap::new(),
             sizes_read: None,
             source,
+        }
+    }
+
+    /// One reading, made again when another loop of the agent was in its way: initial loads and requests take batch ids,
+    /// too.
+    async fn read_again(&mut self) -> Result<bool, Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.read_once().await {
+                Err(err) if attempts < ATTEMPTS && is_conflict(&err) => {
+                    tracing::debug!(node_id = %self.source.node, error = %err, "reading is made again");
+                }
+                read => return read,
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Publishing to a real NATS server, and what happens after a crash at each step.
 
+mod reload;
+
 use super::*;
 use crate::batch_store::StoredBatch;
 use crate::cutter::Cut;
@@ -7,7 +9,7 @@ use crate::source::{KnownConfig, now_ms};
 use crate::sync_triggers::sync_triggers;
 use crate::testing::{Gate, TestNode};
 use symstream_nats::PARTITION_COUNT;
-use symstream_shared::db::DatabaseKind::Sqlite;
+use symstream_shared::db::DatabaseKind::{self, Sqlite};
 use symstream_shared::engine::Engine;
 use symstream_shared::model::local_configuration;
 use symstream_shared::wire::Message;
@@ -23,7 +25,7 @@ struct Fixture {
     source: Source,
     bus: Bus,
     config: watch::Sender<KnownConfig>,
-    cut: watch::Sender<u64>,
+    cut: Arc<watch::Sender<u64>>,
     server: NatsServer,
     /// What the node's own connection goes through.
     gate: Gate,
@@ -31,11 +33,15 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
+        Self::of(Sqlite).await
+    }
+
+    async fn of(kind: DatabaseKind) -> Self {
         let server = NatsServer::start().await;
-        let node = TestNode::start(Sqlite).await;
+        let node = TestNode::start(kind).await;
         node.db
             .run(
-                "create table item (id integer primary key, name text);
+                "create table item (id integer primary key, name varchar(40));
                  insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, target_node_group_id, \
                  channel_id) values ('item', 'item', 'here', 'there', 'main')",
             )
@@ -65,7 +71,7 @@ impl Fixture {
             source,
             bus,
             config: watch::Sender::new(known),
-            cut: watch::Sender::new(0),
+            cut: Arc::new(watch::Sender::new(0)),
             server,
             gate,
         }
@@ -98,6 +104,11 @@ impl Fixture {
     /// Runs what writes one row, which is cut as one batch.
     async fn batch_of(&self, insert: &str) {
         self.node.db.run(insert).await;
+        self.cut().await;
+    }
+
+    /// Cuts the last row as one batch.
+    async fn cut(&self) {
         let data_id = self.node.db.number("select max(data_id) from sym_data").await;
         let mut runs = crate::data_runs::DataRuns::default();
         runs.push(data_id);
@@ -112,6 +123,33 @@ impl Fixture {
             .expect("stored");
         tx.commit().await.expect("commit");
         self.cut.send_modify(|count| *count += 1);
+    }
+
+    /// Says that everything up to this row was cut.
+    async fn reading_is_done(&self, data_id: i64) {
+        self.node
+            .db
+            .run(&format!(
+                "delete from sym_state where state_key = 'capture_position';
+                 insert into sym_state (state_key, state_value) values ('capture_position', '{data_id}')"
+            ))
+            .await;
+        self.cut.send_modify(|count| *count += 1);
+    }
+
+    /// Takes the configuration and the triggers as the tables say now.
+    async fn read_configuration(&self) {
+        let mut conn = self.source.database.conn().await.expect("connection");
+        let config = local_configuration(&mut conn, &self.source.tables)
+            .await
+            .expect("configuration");
+        drop(conn);
+        let group = &self.source.engine.group;
+        sync_triggers(&self.source.database, &self.source.tables, &config, group, false)
+            .await
+            .expect("triggers");
+        self.config
+            .send_modify(|known| known.config = Some(Arc::new(config)));
     }
 
     async fn batches(&self) -> Vec<StoredBatch> {
