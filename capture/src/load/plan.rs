@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use symstream_shared::catalog;
 use symstream_shared::db::Sql;
+use symstream_shared::id::GroupId;
 use symstream_shared::model::{Config, Node, Rule, Trigger};
 
 /// One table of a load.
@@ -41,16 +42,15 @@ pub(super) async fn tables(
             continue;
         }
         let layout = layout(sql, source, config, trigger, history).await?;
-        // Triggers that share their captured rows share a load, too: it is for the rules of all of them.
+        // Triggers that share their captured rows are planned together.
         if !planned.insert(layout.table.trigger_ids.clone()) {
             continue;
         }
-        let mut rules = config.rules_of(&layout.table.trigger_ids, group);
-        rules.retain(is_for_node);
-        let load_order = rules.iter().map(|rule| rule.initial_load_order).min();
-        let (name, table) = table(sql, trigger, layout, conditions(&rules, node, None)).await?;
-        names.push((name, load_order.unwrap_or(trigger.initial_load_order)));
-        tables.push(Some(table));
+        for share in shares(config, group, node, &layout) {
+            let (name, table) = table(sql, trigger, share.layout, conditions(share.select, None)).await?;
+            names.push((name, share.load_order));
+            tables.push(Some(table));
+        }
     }
     let references = references(sql).await?;
     Ok(order(&names, &references)
@@ -59,8 +59,8 @@ pub(super) async fn tables(
         .collect())
 }
 
-/// The table of one trigger, or those of its rows for which `condition` holds too. `None` where `node` gets
-/// nothing of it.
+/// The table of one trigger, or those of its rows for which `condition` holds too; once for each different
+/// `initial_load_select` of those that share its rows. Nothing where `node` gets nothing of it.
 pub(super) async fn reload(
     sql: &mut dyn Sql,
     source: &Source,
@@ -69,15 +69,53 @@ pub(super) async fn reload(
     trigger: &Trigger,
     condition: Option<&str>,
     history: &mut HistCache,
-) -> Result<Option<LoadTable>, Error> {
+) -> Result<Vec<LoadTable>, Error> {
     let layout = layout(sql, source, config, trigger, history).await?;
-    let mut rules = config.rules_of(&layout.table.trigger_ids, &source.engine.group);
-    rules.retain(|rule| rule.target_group == node.group);
-    if rules.is_empty() {
-        return Ok(None);
+    let mut tables = Vec::new();
+    for share in shares(config, &source.engine.group, node, &layout) {
+        let (_, table) = table(sql, trigger, share.layout, conditions(share.select, condition)).await?;
+        tables.push(table);
     }
-    let (_, table) = table(sql, trigger, layout, conditions(&rules, node, condition)).await?;
-    Ok(Some(table))
+    Ok(tables)
+}
+
+/// The triggers among those that share captured rows which want the same rows of a load.
+struct Share {
+    /// As the rows are laid out, with these triggers only: the router asks their rules, and no others'.
+    layout: Arc<Layout>,
+    /// What they select; `None` for all rows.
+    select: Option<String>,
+    load_order: i64,
+}
+
+/// The triggers of `layout` that have rules for `node`, by what they select.
+fn shares(config: &Config, group: &GroupId, node: &Node, layout: &Layout) -> Vec<Share> {
+    let mut shares: Vec<(Option<String>, i64, Vec<String>)> = Vec::new();
+    for trigger_id in &layout.table.trigger_ids {
+        let mut rules = config.rules_for(trigger_id, group);
+        rules.retain(|rule| rule.target_group == node.group);
+        let Some(load_order) = rules.iter().map(|rule| rule.initial_load_order).min() else {
+            continue;
+        };
+        let select = load_condition(&rules, node);
+        match shares.iter_mut().find(|(known, ..)| *known == select) {
+            Some((_, lowest, trigger_ids)) => {
+                *lowest = load_order.min(*lowest);
+                trigger_ids.push(trigger_id.clone());
+            }
+            None => shares.push((select, load_order, vec![trigger_id.clone()])),
+        }
+    }
+    let share = |(select, load_order, trigger_ids)| {
+        let mut layout = layout.clone();
+        Arc::make_mut(&mut layout.table).trigger_ids = trigger_ids;
+        Share {
+            layout: Arc::new(layout),
+            select,
+            load_order,
+        }
+    };
+    shares.into_iter().map(share).collect()
 }
 
 /// How rows are laid out that the trigger captures now.
@@ -143,10 +181,9 @@ fn not_captured(trigger: &Trigger) -> Error {
     }
 }
 
-/// What a row has to fulfil: any of the rules' `initial_load_select`s, and `condition`. What each rule lets through is
-/// the router's.
-fn conditions(rules: &[Rule], node: &Node, condition: Option<&str>) -> Vec<String> {
-    let mut conditions: Vec<String> = load_condition(rules, node).into_iter().collect();
+/// What a row has to fulfil: what its triggers select, and `condition`.
+fn conditions(select: Option<String>, condition: Option<&str>) -> Vec<String> {
+    let mut conditions: Vec<String> = select.into_iter().collect();
     conditions.extend(condition.map(in_parentheses));
     conditions
 }
@@ -156,7 +193,7 @@ fn in_parentheses(condition: &str) -> String {
     format!("({condition}\n)")
 }
 
-/// Rows that any of the rules wants; `None` where one wants all.
+/// Rows that any of one trigger's rules wants; `None` where one wants all.
 fn load_condition(rules: &[Rule], node: &Node) -> Option<String> {
     let selects: Option<Vec<&str>> = rules
         .iter()
@@ -250,25 +287,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn triggers_that_share_their_rows_load_them_once() {
+    async fn triggers_that_select_the_same_rows_load_them_once() {
         let triggers = [
             ("a", "there", 9, "'t.id > 1'"),
             ("b", "there", 7, "'t.id = ''$(externalId)'''"),
             ("c", "off", 1, "null"),
+            ("d", "there", 8, "'t.id = ''$(externalId)'''"),
         ];
         assert_eq!(
             planned(&triggers, "1").await,
             [
                 "other other:",
-                "item a,b,c: where ((t.id > 1) or (t.id = 'x''y'))"
+                "item b,d: where ((t.id = 'x''y'))",
+                "item a: where ((t.id > 1))"
             ]
         );
-        assert_eq!(planned(&triggers, "2").await, ["item a,b,c:"]);
+        assert_eq!(planned(&triggers, "2").await, ["item c:"]);
     }
 
     #[tokio::test]
-    async fn one_rule_that_wants_all_rows_loads_all() {
-        let triggers = [("a", "there", 1, "'t.id > 1'"), ("b", "there", 2, "null")];
-        assert_eq!(planned(&triggers, "1").await, ["item a,b:", "other other:"]);
+    async fn triggers_that_select_different_rows_load_their_own() {
+        let triggers = [
+            ("a", "there", 1, "'t.id > 1'"),
+            ("b", "there", 2, "null"),
+            ("c", "there", 2, "null"),
+        ];
+        assert_eq!(
+            planned(&triggers, "1").await,
+            ["item a: where ((t.id > 1))", "item b,c:", "other other:"]
+        );
     }
 }

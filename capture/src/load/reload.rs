@@ -9,9 +9,9 @@ use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::source::Source;
 use crate::spool::Spool;
 use symstream_shared::catalog;
-use symstream_shared::db::{Sql, Tx, TxKind};
+use symstream_shared::csv;
+use symstream_shared::db::{DatabaseKind, DbError, Sql, Tx, TxKind};
 use symstream_shared::model::{Config, Node, Trigger};
-use symstream_shared::retry::Disposition;
 use symstream_shared::wire::Change;
 
 /// What is to be sent again.
@@ -52,7 +52,7 @@ impl Reload<'_> {
         let mut history = HistCache::new();
         let trigger = self.trigger(source, config, snapshot).await?;
         let condition = self.condition.map(str::trim).filter(|text| !text.is_empty());
-        let table = plan::reload(
+        let planned = plan::reload(
             snapshot,
             source,
             config,
@@ -80,10 +80,11 @@ impl Reload<'_> {
                 history: &mut asked,
             },
         };
-        if let Some(table) = table {
-            rows::read(snapshot, &table, self.data_id, &mut sending)
+        let kind = snapshot.kind();
+        for table in &planned {
+            rows::read(snapshot, table, self.data_id, &mut sending)
                 .await
-                .map_err(refused_statement)?;
+                .map_err(|err| refused_statement(kind, err))?;
         }
         let spool = sending
             .encoder
@@ -102,7 +103,7 @@ impl Reload<'_> {
     ) -> Result<&'a Trigger, ReloadError> {
         let impossible = |why: String| Err(ReloadError::Impossible(why));
         let statement = format!(
-            "select trigger_id, source_table_name from {} where trigger_hist_id = ?",
+            "select trigger_id, source_table_name, trigger_ids from {} where trigger_hist_id = ?",
             source.tables.name("trigger_hist")
         );
         let hist = sql
@@ -120,8 +121,17 @@ impl Reload<'_> {
             ));
         }
         let trigger_id = hist.text(0).map_err(Error::from)?;
-        let Some(trigger) = config.triggers.get(&trigger_id).filter(|trigger| trigger.active) else {
-            return impossible(format!("trigger {trigger_id} is not active"));
+        let sharing = hist.opt_text(2).map_err(Error::from)?.unwrap_or_default();
+        // Those that share the captured rows are as good as the one whose history it is.
+        let sharing = csv::decode_names(&sharing).unwrap_or_default();
+        let trigger = std::iter::once(&trigger_id)
+            .chain(&sharing)
+            .filter_map(|id| config.triggers.get(id))
+            .find(|trigger| trigger.active && trigger.source_table == self.table);
+        let Some(trigger) = trigger else {
+            return impossible(format!(
+                "trigger {trigger_id} is not active, nor is another that captures the same"
+            ));
         };
         let schema = trigger.source_schema.as_deref();
         let table = catalog::read_table(sql, schema, &trigger.source_table)
@@ -134,14 +144,28 @@ impl Reload<'_> {
     }
 }
 
-/// A statement that the database refuses is wrong: the event's condition is, or an `initial_load_select`.
-fn refused_statement(err: Error) -> ReloadError {
+/// A statement that the database can not understand, or not for the values it finds, is wrong for ever: the event's
+/// condition is, or an `initial_load_select`. Everything else passes.
+fn refused_statement(kind: DatabaseKind, err: Error) -> ReloadError {
     match err {
-        Error::Database(err) if err.disposition == Disposition::Hold => ReloadError::Impossible(format!(
+        Error::Database(err) if is_wrong(kind, &err) => ReloadError::Impossible(format!(
             "the condition, or an initial_load_select of the table, can not be used: {}",
             err.message
         )),
         err => ReloadError::Failed(err),
+    }
+}
+
+fn is_wrong(kind: DatabaseKind, err: &DbError) -> bool {
+    match kind {
+        // Cardinality, data, and syntax or names.
+        DatabaseKind::Postgres | DatabaseKind::Mysql => {
+            ["21", "22", "42"].iter().any(|class| err.sql_state.starts_with(class))
+            // Mixed collations, and values or arguments that are none, have the general state.
+            || kind == DatabaseKind::Mysql && matches!(err.sql_code, 1210 | 1267 | 1270 | 1271 | 1525)
+        }
+        // SQLITE_ERROR and SQLITE_MISMATCH.
+        DatabaseKind::Sqlite => matches!(err.sql_code & 0xff, 1 | 20),
     }
 }
 
@@ -156,5 +180,43 @@ impl InsertTaker for Sending<'_> {
         self.encoder
             .push(&mut self.questions, &mut self.asker, &table.layout.table, insert)
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(sql_state: &str, sql_code: i64) -> DbError {
+        DbError {
+            sql_state: sql_state.to_owned(),
+            sql_code,
+            ..DbError::unexpected("x")
+        }
+    }
+
+    #[test]
+    fn only_what_can_not_be_understood_is_given_up() {
+        for (kind, state, code, wrong) in [
+            (DatabaseKind::Postgres, "42703", 0, true),
+            (DatabaseKind::Postgres, "22012", 0, true),
+            (DatabaseKind::Postgres, "57014", 0, false),
+            (DatabaseKind::Postgres, "53100", 0, false),
+            (DatabaseKind::Postgres, "53200", 0, false),
+            (DatabaseKind::Mysql, "42S22", 1054, true),
+            (DatabaseKind::Mysql, "42000", 1064, true),
+            (DatabaseKind::Mysql, "HY000", 1412, false),
+            (DatabaseKind::Mysql, "70100", 1969, false),
+            (DatabaseKind::Sqlite, "", 1, true),
+            (DatabaseKind::Sqlite, "", 10, false),
+            (DatabaseKind::Sqlite, "", 13, false),
+            (DatabaseKind::Sqlite, "", 266, false),
+        ] {
+            assert_eq!(
+                is_wrong(kind, &error(state, code)),
+                wrong,
+                "{kind} {state} {code}"
+            );
+        }
     }
 }
