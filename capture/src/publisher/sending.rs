@@ -5,10 +5,13 @@ use crate::source::now_ms;
 use crate::spool::Spool;
 use symstream_nats::{CapturedPublisher, PartHeader};
 
+/// A message with the number of rows that are complete with it.
+type Part = Result<(u64, Vec<u8>), Error>;
+
 /// The messages of one batch that are still to be published.
 pub(crate) struct Sending {
     batch: PartHeader,
-    parts: Box<dyn Iterator<Item = Result<(u64, Vec<u8>), Error>> + Send>,
+    parts: Box<dyn Iterator<Item = Part> + Send>,
     /// The part that was stored last.
     part: u32,
     part_last: u32,

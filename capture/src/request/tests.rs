@@ -207,3 +207,44 @@ async fn a_request_that_can_not_be_carried_out_goes_to_nobody() {
         goes_to_nobody(kind).await;
     }
 }
+
+#[tokio::test]
+async fn a_reload_goes_by_any_active_trigger_that_shares_the_rows() {
+    let mut f = Fixture::start(Sqlite).await;
+    let source = f.node.source.clone();
+    f.node
+        .db
+        .run(
+            "insert into sym_trigger (trigger_id, source_table_name, source_node_group_id, target_node_group_id, \
+             channel_id) values ('other', 'item', 'here', 'there', 'main')",
+        )
+        .await;
+    let read = || async {
+        let mut conn = source.database.conn().await.expect("connection");
+        local_configuration(&mut conn, &source.tables)
+            .await
+            .expect("configuration")
+    };
+    f.config = read().await;
+    let group = &source.engine.group;
+    sync_triggers(&source.database, &source.tables, &f.config, group, false)
+        .await
+        .expect("triggers");
+    // The history of the one that is switched off then.
+    let hist_id = f
+        .node
+        .db
+        .number("select max(trigger_hist_id) from sym_trigger_hist where trigger_id = 'item' and inactive_time is null")
+        .await;
+    f.node
+        .db
+        .run("update sym_trigger set inactive_time = '2020-01-01 00:00:00' where trigger_id = 'item'")
+        .await;
+    f.config = read().await;
+    sync_triggers(&source.database, &source.tables, &f.config, group, false)
+        .await
+        .expect("triggers");
+    let part = f.publish("R", "item", hist_id, "null", "'001'").await;
+    assert_eq!(part.target, Some(NodeId::new("001").expect("id")));
+    assert_eq!(rows(&part).len(), 4);
+}
