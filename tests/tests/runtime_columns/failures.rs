@@ -141,6 +141,7 @@ async fn a_batch_that_comes_again_is_skipped_and_says_so() {
         // GIVEN a batch that was applied
         let mut messages = client.subscribe("sym.node.>").await.expect("subscribe");
         client.flush().await.expect("subscribe before the change");
+        let first_sent = Since::now();
         source
             .database
             .run(&format!("insert into item values ({id}, 'a')"))
@@ -186,8 +187,9 @@ async fn a_batch_that_comes_again_is_skipped_and_says_so() {
             (all[0].failed.as_str(), &all[0].error),
             (NULL, &[NULL; 3].map(str::to_owned))
         );
+        // How long the network took is what the first delivery says.
         for millis in &all[0].millis {
-            since.check_millis("a measure of SK", millis);
+            first_sent.check_millis("a measure of SK", millis);
         }
         let sql = format!(
             "select status from sym_incoming_batch where batch_id = {batch} and node_id = '{}'",
