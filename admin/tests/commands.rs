@@ -246,6 +246,7 @@ fn a_table_that_is_missing_is_named() {
 fn a_message_is_decoded_and_garbage_is_not() {
     let site = Site::new();
     let report = RoutedReport {
+        groups: Vec::new(),
         source: "s".parse().expect("id"),
         channel: "c".parse().expect("id"),
         batch_id: 9,

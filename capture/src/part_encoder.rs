@@ -10,7 +10,7 @@ use std::sync::Arc;
 use symstream_nats::BODY_BYTES_MAX;
 use symstream_shared::db::Sql;
 use symstream_shared::id::{ChannelId, GroupId, NodeId};
-use symstream_shared::wire::{Change, Message, Part, Request, Rows, TableInfo};
+use symstream_shared::wire::{Change, LoadPart, Loading, Message, Part, Request, Rows, TableInfo};
 
 /// What the changes of one part may take in memory, but for a single change that takes more.
 const PART_BYTES_MAX: usize = 1024 * 1024;
@@ -26,9 +26,11 @@ pub(crate) struct BatchInfo {
     pub batch_id: i64,
     pub configuration_version: i64,
     pub created_ms: i64,
-    pub target: Option<NodeId>,
-    pub load_complete: bool,
+    pub targets: Vec<NodeId>,
+    pub load: Option<LoadPart>,
     pub request: Option<Request>,
+    pub absent: Vec<NodeId>,
+    pub loading: Vec<Loading>,
 }
 
 /// Collects one batch's changes into parts, encodes them and puts them into a [`Spool`].
@@ -81,11 +83,6 @@ impl PartEncoder {
         Ok(())
     }
 
-    /// Says in the parts that follow that an initial load is complete with this batch.
-    pub(crate) fn complete_load(&mut self) {
-        self.info.load_complete = true;
-    }
-
     /// The batch's messages. A batch without changes is one empty part.
     pub(crate) async fn finish(mut self, sql: &mut dyn Sql, asker: &mut Asker<'_>) -> Result<Spool, Error> {
         if !self.rows.changes.is_empty() || self.spool.count() == 0 {
@@ -108,11 +105,13 @@ impl PartEncoder {
             batch_id: info.batch_id,
             configuration_version: info.configuration_version,
             created_ms: info.created_ms,
-            target: info.target,
+            targets: info.targets,
             rows,
             answers,
-            load_complete: info.load_complete,
+            load: info.load,
             request: info.request,
+            absent: info.absent,
+            loading: info.loading,
         });
         let bodies = message.encode_within(BODY_BYTES_MAX)?;
         let last = bodies.len();

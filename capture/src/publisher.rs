@@ -217,6 +217,8 @@ impl Publishing<'_> {
             part_last: 0,
             configuration_version: config.version,
             time_ms: 0,
+            load_id: None,
+            group: None,
         };
         let mut sending = Sending::new(header, spool)?;
         sending.publish_next(&mut self.publisher).await?;
@@ -370,9 +372,11 @@ impl Encoder<'_> {
             batch_id: batch.batch_id,
             configuration_version: config.version,
             created_ms: batch.created_ms,
-            target: None,
-            load_complete: false,
+            targets: Vec::new(),
+            load: None,
             request: None,
+            absent: Vec::new(),
+            loading: Vec::new(),
         };
         let mut tx = source.database.begin(TxKind::ReadOnly).await?;
         let mut rows = BatchRows::new(&source.tables, config, &batch.runs);

@@ -28,6 +28,8 @@ pub(crate) async fn register(
     let version = database.query_opt(version_query(database.kind()), &[]).await?;
     let version = version.map(|row| row.text(0)).transpose()?.unwrap_or_default();
     let request = RegistrationRequest {
+        secret: None,
+        via: None,
         group: engine.group.clone(),
         external_id: engine.external_id.clone(),
         password,
@@ -37,6 +39,9 @@ pub(crate) async fn register(
         sync_url: engine.sync_url(),
     };
     match bus.register(engine.server(), &request).await? {
+        RegistrationReply::Redirected { node, .. } => {
+            Err(Error::Refused(format!("node {node} registers it")))
+        }
         RegistrationReply::Refused { reason } => Err(Error::Refused(reason)),
         RegistrationReply::Granted {
             node,

@@ -113,7 +113,7 @@ impl CapturedRequest {
 
 fn for_node(info: &BatchInfo, target: NodeId, request: Request) -> BatchInfo {
     BatchInfo {
-        target: Some(target),
+        targets: vec![target],
         request: Some(request),
         ..info.clone()
     }

@@ -420,6 +420,7 @@ impl<'a> Round<'a> {
             target: self.context.node.clone(),
             channel: self.channel.clone(),
             results,
+            contact: None,
         };
         self.context
             .statuses

@@ -132,6 +132,8 @@ impl Fixture {
             part_last: part.part_last,
             configuration_version: 1,
             time_ms: 0,
+            load_id: None,
+            group: None,
         };
         let body = Message::Lane(part.clone()).encode().expect("encode");
         self.bus

@@ -100,6 +100,9 @@ pub fn source() -> NodeId {
 
 pub fn part(key: &BatchKey, number: u32, last: u32, rows: Rows) -> LanePart {
     LanePart {
+        load: None,
+        after_load: None,
+        broadcast: false,
         source: key.source.clone(),
         target: NodeId::new("shop").expect("id"),
         channel: ChannelId::new("default").expect("id"),

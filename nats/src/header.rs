@@ -3,7 +3,7 @@
 use crate::error::BusError;
 use async_nats::HeaderMap;
 use std::str::FromStr;
-use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::id::{ChannelId, GroupId, NodeId};
 use symstream_shared::wire::ENCODING;
 
 /// What a batch holds (`sym_outgoing_batch.batch_type`).
@@ -51,6 +51,11 @@ pub struct PartHeader {
     pub configuration_version: i64,
     /// `Sym-Time`: when the message was made, in milliseconds since 1970.
     pub time_ms: i64,
+    /// `Sym-Load`: the initial load that the batch belongs to, or that has to be complete before it is applied. Never on
+    /// captured batches of changes, nor on a group's, which are for many nodes.
+    pub load_id: Option<i64>,
+    /// `Sym-Group`: the group whose nodes it is for; `None` on captured batches and those for one node.
+    pub group: Option<GroupId>,
 }
 
 impl PartHeader {
@@ -75,6 +80,12 @@ impl PartHeader {
             "Sym-Time",
             symstream_shared::db::time_text(self.time_ms).replace(' ', "T") + "Z",
         );
+        if let Some(load_id) = self.load_id {
+            map.insert("Sym-Load", load_id.to_string());
+        }
+        if let Some(group) = &self.group {
+            map.insert("Sym-Group", crate::subject::token(group.as_str()));
+        }
         map
     }
 
@@ -109,6 +120,7 @@ impl PartHeader {
                 .parse()
                 .map_err(|_| malformed(format!("header {name} is no number")))
         };
+        let opt_number = |name: &str| get(name).map(|_| number(name)).transpose();
         let encoding = need("Sym-Encoding")?;
         if encoding != ENCODING {
             return Err(malformed(format!(
@@ -129,13 +141,7 @@ impl PartHeader {
                 .map_err(id)?,
             channel: ChannelId::new(untoken(need("Sym-Channel")?)).map_err(id)?,
             batch_id: number("Sym-Batch")?,
-            previous_batch_id: get("Sym-Prev")
-                .map(|value| {
-                    value
-                        .parse()
-                        .map_err(|_| malformed("header Sym-Prev is no number".to_owned()))
-                })
-                .transpose()?,
+            previous_batch_id: opt_number("Sym-Prev")?,
             batch_type: match need("Sym-Type")? {
                 "EV" => BatchType::Event,
                 "IL" => BatchType::InitialLoad,
@@ -148,6 +154,11 @@ impl PartHeader {
             time_ms: get("Sym-Time")
                 .and_then(symstream_shared::db::time_ms)
                 .unwrap_or(0),
+            load_id: opt_number("Sym-Load")?,
+            group: get("Sym-Group")
+                .map(|group| GroupId::new(untoken(group)))
+                .transpose()
+                .map_err(id)?,
         })
     }
 }
@@ -193,6 +204,8 @@ mod tests {
             part_last: 3,
             configuration_version: 4,
             time_ms: 1_732_237_261_007,
+            load_id: Some(9),
+            group: Some(GroupId::new("g.1").expect("id")),
         };
         assert_eq!(
             PartHeader::from_map("s", Some(&header.to_map())).expect("headers"),
@@ -214,6 +227,8 @@ mod tests {
             part_last: 1,
             configuration_version: 4,
             time_ms: 0,
+            load_id: None,
+            group: None,
         };
         let map = header.to_map();
         for subject in ["sym.captured.7.s=2E1.c", "sym.capture.s=2E1.c"] {

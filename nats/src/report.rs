@@ -69,12 +69,14 @@ mod tests {
         let node = |id: &str| NodeId::new(id).expect("id");
         let channel = ChannelId::new("c").expect("id");
         let status = Report::Status(StatusReport {
+            contact: None,
             source: node("s.1"),
             target: node("t"),
             channel: channel.clone(),
             results: Vec::new(),
         });
         let routed = Report::Routed(RoutedReport {
+            groups: Vec::new(),
             source: node("s.1"),
             channel,
             batch_id: 1,

@@ -47,6 +47,8 @@ async fn a_registration_is_answered_or_nobody_is_there() {
     let Fixture { server: _server, bus } = fixture().await;
     let server = EngineName::new("cloud-1").expect("name");
     let request = RegistrationRequest {
+        secret: None,
+        via: None,
         group: GroupId::new("local").expect("id"),
         external_id: ExternalId::new("x").expect("id"),
         password: "p".into(),

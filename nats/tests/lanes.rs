@@ -71,6 +71,7 @@ async fn deliveries_go_on_at_once_when_the_server_is_back() {
         server.start_again().await;
         let is_back = std::time::Instant::now();
         let report = RoutedReport {
+            groups: Vec::new(),
             source: target(),
             channel: channel(),
             batch_id,
@@ -235,6 +236,7 @@ async fn a_report_on_another_nodes_batches_is_refused() {
     let Fixture { server, bus } = fixture().await;
     bus.ensure_node(&source(), &[]).await.expect("consumers");
     let report = |target: &str| StatusReport {
+        contact: None,
         source: source(),
         target: NodeId::new(target).expect("id"),
         channel: channel(),
@@ -243,6 +245,7 @@ async fn a_report_on_another_nodes_batches_is_refused() {
     // GIVEN a report on the victim's batches, and a router's, where `target` may publish
     let client = async_nats::connect(server.url()).await.expect("connect");
     let routed = RoutedReport {
+        groups: Vec::new(),
         source: source(),
         channel: channel(),
         batch_id: 1,

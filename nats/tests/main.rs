@@ -77,5 +77,7 @@ fn header(batch_id: i64, part: u32, part_last: u32) -> PartHeader {
         part_last,
         configuration_version: 1,
         time_ms: 0,
+        load_id: None,
+        group: None,
     }
 }

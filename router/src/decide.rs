@@ -101,7 +101,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
             let target_table = tables.index(table_index, table, rule);
             for &change_index in changes {
                 let change = &part.rows.changes[change_index];
-                if part.target.is_none() && !rule.applies_to(change.operation) {
+                if part.targets.is_empty() && !rule.applies_to(change.operation) {
                     continue;
                 }
                 for &node in selector.select(change_index, change)?.iter() {
@@ -215,20 +215,23 @@ fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, 
     let may_get_changes = |node: &&Node| {
         node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
     };
-    match (&part.target, &part.request) {
-        (None, None) => Ok(config.nodes.values().filter(may_get_changes).collect()),
-        (None, Some(_)) => Ok(Vec::new()),
-        (Some(target), Some(_)) => {
-            let node = config.nodes.get(target).filter(may_get_changes);
-            Ok(node.into_iter().collect())
-        }
-        (Some(target), None) => match config.nodes.get(target) {
-            Some(node) => Ok(vec![node]),
-            None => Err(DecideError::UnknownTarget {
-                node: target.clone(),
-                version: config.version,
-            }),
-        },
+    let known = part
+        .targets
+        .iter()
+        .map(|target| (target, config.nodes.get(target)));
+    match (part.targets.is_empty(), &part.request) {
+        (true, None) => Ok(config.nodes.values().filter(may_get_changes).collect()),
+        (_, Some(_)) => Ok(known
+            .filter_map(|(_, node)| node.filter(may_get_changes))
+            .collect()),
+        (false, None) => known
+            .map(|(target, node)| {
+                node.ok_or_else(|| DecideError::UnknownTarget {
+                    node: target.clone(),
+                    version: config.version,
+                })
+            })
+            .collect(),
     }
 }
 

@@ -191,6 +191,9 @@ impl BatchRouter {
             change_count: if numbered.is_last { lane.change_count } else { 0 },
             rows: rows_for(&numbered.part, &decision.tables, routed),
             statement: statement(numbered).cloned(),
+            load: numbered.part.load.clone(),
+            after_load: None,
+            broadcast: false,
         };
         let encoded = if numbered.is_last {
             last_messages(part, &header, numbers)

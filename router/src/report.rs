@@ -107,6 +107,7 @@ impl Reporter {
             targets: Vec::new(),
             unrouted: Vec::new(),
             last,
+            groups: Vec::new(),
         }
     }
 }

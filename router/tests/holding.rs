@@ -155,6 +155,8 @@ async fn a_node_that_sends_as_another_holds_up_itself_only() {
             part_last: 1,
             configuration_version: version,
             time_ms: 0,
+            load_id: None,
+            group: None,
         };
         let body = Message::Captured(part(channel_id, 1, version, &[666]));
         let mut publisher = world.bus.captured(&node("a"), &channel(channel_id));

@@ -11,6 +11,8 @@ use symstream_tests::server::{MariaDb, PostgresServer};
 
 fn request(external_id: &str, password: &str) -> RegistrationRequest {
     RegistrationRequest {
+        secret: None,
+        via: None,
         group: GroupId::new("local").expect("id"),
         external_id: ExternalId::new(external_id).expect("id"),
         password: password.to_owned(),

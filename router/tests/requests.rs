@@ -6,7 +6,7 @@ use symstream_shared::wire::{LanePart, Message, Part, Request};
 
 fn statement(batch_id: i64, version: i64, target: &str) -> Part {
     Part {
-        target: Some(node(target)),
+        targets: vec![node(target)],
         request: Some(Request::Statement {
             data_id: 40 + batch_id,
             sql: "delete from sale".to_owned(),
@@ -22,7 +22,7 @@ fn reload(batch_id: i64, version: i64, target: &str, places: &[i64]) -> Part {
         change.data_id = 40 + batch_id;
     }
     Part {
-        target: Some(node(target)),
+        targets: vec![node(target)],
         request: Some(Request::Reload {
             data_id: 40 + batch_id,
         }),

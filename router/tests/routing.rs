@@ -172,7 +172,7 @@ async fn an_initial_load_goes_to_its_node_alone() {
     let (world, router) = World::with_router().await;
     let version = world.version().await;
     let mut load = part("reload", 1, version, &[0, 0, 0]);
-    load.target = Some(node("b"));
+    load.targets = vec![node("b")];
     let body = Message::Captured(load).encode().expect("encode");
     world.publish("reload", 1, version, vec![(body, 3)]).await;
 

@@ -174,6 +174,8 @@ impl World {
                 part_last,
                 configuration_version: version,
                 time_ms: 0,
+                load_id: None,
+                group: None,
             };
             publisher.publish(&header, body).await.expect("publish");
         }
@@ -302,13 +304,15 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
         })
         .collect();
     Part {
+        absent: Vec::new(),
+        loading: Vec::new(),
         source: node("cloud"),
         source_group: GroupId::new("cloud").expect("id"),
         channel: channel(channel_id),
         batch_id,
         configuration_version: version,
         created_ms: 0,
-        target: None,
+        targets: Vec::new(),
         rows: Rows {
             tables: vec![TableInfo {
                 hist_id: 1,
@@ -324,7 +328,7 @@ pub fn part(channel_id: &str, batch_id: i64, version: i64, ids: &[i64]) -> Part 
             changes,
         },
         answers: Vec::new(),
-        load_complete: false,
+        load: None,
         request: None,
     }
 }

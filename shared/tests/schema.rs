@@ -36,7 +36,7 @@ async fn tables_are_created_once_and_dropped_whole() {
         "select name from sqlite_master where type = 'table' and name like 'clinic%'",
     )
     .await;
-    assert_eq!(names.len(), 23, "{names:?}");
+    assert_eq!(names.len(), 27, "{names:?}");
     database
         .execute(
             "insert into clinic_trigger (trigger_id, source_table_name, channel_id) values (7, 't', 'c')",

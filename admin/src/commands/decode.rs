@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::listing::print_json;
 use serde_json::{Value, json};
 use symstream_shared::cell::Cell;
-use symstream_shared::wire::{Fragment, Message, RegistrationReply, Rows};
+use symstream_shared::wire::{Fragment, GroupMessage, Message, RegistrationReply, Rows};
 
 pub(super) fn run(bytes: &[u8]) -> Result<(), Failure> {
     // Answers of JetStream itself, and requests without arguments, have no body.
@@ -22,7 +22,10 @@ fn readable(mut message: Message) -> Result<Value, Failure> {
     match &mut message {
         Message::Captured(part) => rows(&mut part.rows),
         Message::Lane(part) => rows(&mut part.rows),
-        Message::Register(request) => hide(&mut request.password),
+        Message::Register(request) => {
+            hide(&mut request.password);
+            request.secret.iter_mut().for_each(hide);
+        }
         Message::Registered(RegistrationReply::Granted { password, .. }) => hide(password),
         Message::Fragment(fragment) => {
             let Fragment { number, count, bytes } = fragment;
@@ -30,12 +33,22 @@ fn readable(mut message: Message) -> Result<Value, Failure> {
                 json!({"Fragment": {"number": number, "count": count, "bytes": hexadecimal(&bytes.0)}}),
             );
         }
-        Message::Registered(RegistrationReply::Refused { .. })
+        Message::Group(GroupMessage {
+            group,
+            audience,
+            content,
+        }) => {
+            let content = readable(std::mem::replace(&mut **content, Message::LanesFreed))?;
+            return Ok(json!({"Group": {"group": group, "audience": audience, "content": content}}));
+        }
+        Message::Registered(RegistrationReply::Refused { .. } | RegistrationReply::Redirected { .. })
         | Message::Routed(_)
         | Message::Status(_)
         | Message::Configuration(_)
         | Message::Heartbeat(_)
-        | Message::HeartbeatRecorded => {}
+        | Message::HeartbeatRecorded
+        | Message::FreeLanes(_)
+        | Message::LanesFreed => {}
     }
     serde_json::to_value(message)
         .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))
@@ -90,6 +103,9 @@ mod tests {
             path: Vec::new(),
         };
         let lane = LanePart {
+            load: None,
+            after_load: None,
+            broadcast: false,
             source: NodeId::new("a").expect("id"),
             target: NodeId::new("b").expect("id"),
             channel: ChannelId::reload(),
@@ -129,6 +145,8 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         let request = RegistrationRequest {
+            secret: None,
+            via: None,
             group: GroupId::new("local").expect("id"),
             external_id: ExternalId::new("1").expect("id"),
             password: "secret".into(),

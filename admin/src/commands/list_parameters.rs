@@ -4,7 +4,7 @@ use crate::engine_args::EngineContext;
 use crate::failure::Failure;
 use crate::listing::Listing;
 use serde_json::Value;
-use symstream_shared::parameter::{self, Effective, Parameter, ParameterRow};
+use symstream_shared::parameter::{self, Effective, Parameter, ParameterRow, Whose};
 
 const COLUMNS: &[&str] = &[
     "parameter",
@@ -71,7 +71,7 @@ fn unknown(context: &EngineContext, row: &ParameterRow) -> Vec<Value> {
         value.into(),
         Value::Null,
         Value::Null,
-        row.origin(&context.engine)
+        row.origin(Whose::of(&context.engine))
             .map(|(origin, _)| origin.to_string())
             .into(),
         problem.into(),

@@ -112,9 +112,11 @@ impl Load<'_> {
             batch_id,
             configuration_version: self.config.version,
             created_ms,
-            target: Some(self.node.node_id.clone()),
-            load_complete: false,
+            targets: vec![self.node.node_id.clone()],
+            load: None,
             request: None,
+            absent: Vec::new(),
+            loading: Vec::new(),
         };
         Ok(OpenBatch {
             batch_id,
@@ -126,14 +128,11 @@ impl Load<'_> {
 
     /// Publishes the open batch. The last one of a load says so, and is there even without rows.
     async fn close(&mut self, load_complete: bool) -> Result<(), Error> {
-        let mut batch = match self.batch.take() {
+        let batch = match self.batch.take() {
             Some(batch) => batch,
             None if load_complete => self.open().await?,
             None => return Ok(()),
         };
-        if load_complete {
-            batch.encoder.complete_load();
-        }
         let spool = batch.encoder.finish(&mut self.questions, &mut self.asker).await?;
         let statement = format!(
             "update {} set data_count = ? where batch_id = ?",
@@ -156,6 +155,8 @@ impl Load<'_> {
             part_last: 0,
             configuration_version: self.config.version,
             time_ms: 0,
+            load_id: None,
+            group: None,
         };
         let mut sending = Sending::new(header, spool)?;
         while sending.publish_next(&mut self.publisher).await? {}

@@ -186,6 +186,8 @@ impl Fixture {
             part_last,
             configuration_version: 1,
             time_ms: 1,
+            load_id: None,
+            group: None,
         };
         let mut publisher = self.bus.captured(&self.source.node, &Self::channel());
         publisher.publish(&header, vec![0]).await.expect("published");

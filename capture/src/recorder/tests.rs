@@ -29,6 +29,7 @@ fn routed(batch_id: i64, targets: &[(&str, &[(i64, i64)])], unrouted: &[(i64, i6
         ignored: false,
     };
     RoutedReport {
+        groups: Vec::new(),
         source: node("000"),
         channel: channel(),
         batch_id,
@@ -44,6 +45,7 @@ fn routed(batch_id: i64, targets: &[(&str, &[(i64, i64)])], unrouted: &[(i64, i6
 
 fn status(batch_id: i64, status: BatchStatus, end_ms: i64) -> StatusReport {
     StatusReport {
+        contact: None,
         source: node("000"),
         target: node("001"),
         channel: channel(),

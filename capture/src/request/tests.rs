@@ -74,8 +74,10 @@ impl Fixture {
             batch_id: 1,
             configuration_version: 1,
             created_ms: 0,
-            target: None,
-            load_complete: false,
+            targets: Vec::new(),
+            load: None,
+            absent: Vec::new(),
+            loading: Vec::new(),
             request: None,
         };
         let spool = request
@@ -123,7 +125,7 @@ async fn table_is_sent_again(kind: DatabaseKind) {
     let part = f.publish("R", "item", hist_id, "null", "'\"001\"'").await;
     let data_id = f.data_id().await;
     let row = |id: &str| (data_id, id.to_owned(), "001".to_owned());
-    assert_eq!(part.target, Some(NodeId::new("001").expect("id")), "{kind}");
+    assert_eq!(part.targets, [NodeId::new("001").expect("id")], "{kind}");
     assert_eq!(part.request, Some(Request::Reload { data_id }), "{kind}");
     assert_eq!(rows(&part), [row("2"), row("4")], "{kind}");
     // AND a subset
@@ -143,7 +145,7 @@ async fn table_is_sent_again(kind: DatabaseKind) {
         let part = f
             .publish("R", "item", hist_id, "null", &format!("'{node}'"))
             .await;
-        assert_eq!(part.target, Some(NodeId::new(node).expect("id")), "{kind}");
+        assert_eq!(part.targets, [NodeId::new(node).expect("id")], "{kind}");
         assert!(rows(&part).is_empty(), "{kind} {node}");
     }
 }
@@ -166,7 +168,7 @@ async fn a_statement_goes_to_its_node() {
         sql: "update t set a = \"x, y\"".to_owned(),
     };
     assert_eq!(part.request, Some(request));
-    assert_eq!(part.target, Some(NodeId::new("001").expect("id")));
+    assert_eq!(part.targets, [NodeId::new("001").expect("id")]);
     assert!(part.rows.changes.is_empty());
 }
 
@@ -187,7 +189,7 @@ async fn goes_to_nobody(kind: DatabaseKind) {
     ] {
         let part = f.publish(event, table, hist_id, row_data, pk_data).await;
         let what = format!("{kind} {event} {table} {row_data} {pk_data}");
-        assert_eq!(part.target, Some(NodeId::new("-1").expect("id")), "{what}");
+        assert_eq!(part.targets, [NodeId::new("-1").expect("id")], "{what}");
         assert_eq!(
             part.request.map(|request| request.data_id()),
             Some(f.data_id().await),
@@ -198,7 +200,7 @@ async fn goes_to_nobody(kind: DatabaseKind) {
     // AND a table that is gone
     f.node.db.run("drop table item").await;
     let part = f.publish("R", "item", hist_id, "null", "'001'").await;
-    assert_eq!(part.target, Some(NodeId::new("-1").expect("id")), "{kind}");
+    assert_eq!(part.targets, [NodeId::new("-1").expect("id")], "{kind}");
 }
 
 #[tokio::test]
@@ -245,6 +247,6 @@ async fn a_reload_goes_by_any_active_trigger_that_shares_the_rows() {
         .await
         .expect("triggers");
     let part = f.publish("R", "item", hist_id, "null", "'001'").await;
-    assert_eq!(part.target, Some(NodeId::new("001").expect("id")));
+    assert_eq!(part.targets, [NodeId::new("001").expect("id")]);
     assert_eq!(rows(&part).len(), 4);
 }

@@ -140,19 +140,21 @@ fn part(rows: &[(Operation, Option<&str>, Option<&str>)]) -> Part {
         })
         .collect();
     Part {
+        absent: Vec::new(),
+        loading: Vec::new(),
         source: node_id("s"),
         source_group: group("from"),
         channel: channel(),
         batch_id: 7,
         configuration_version: 4,
         created_ms: 0,
-        target: None,
+        targets: Vec::new(),
         rows: Rows {
             tables: vec![table()],
             changes,
         },
         answers: Vec::new(),
-        load_complete: false,
+        load: None,
         request: None,
     }
 }
@@ -292,9 +294,9 @@ fn an_initial_load_goes_to_its_node_only_even_when_that_is_not_registered_in_thi
     config.registered.remove(&node_id("a"));
     config.routers.get_mut("r").expect("router").on_insert = false;
     let mut part = inserts(&["xa", "xb"]);
-    part.target = Some(node_id("a"));
+    part.targets = vec![node_id("a")];
     assert_eq!(outcome(&part, &config), (got(&[("a", &[0])]), vec![1]));
-    part.target = Some(node_id("gone"));
+    part.targets = vec![node_id("gone")];
     assert!(matches!(
         decide(&part, &config),
         Err(DecideError::UnknownTarget { .. })

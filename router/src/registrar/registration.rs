@@ -96,6 +96,9 @@ impl Registrar {
                 }
                 tracing::info!(node_id = %node, node_group = %request.group, external_id = %request.external_id, "registered");
             }
+            RegistrationReply::Redirected { node, .. } => {
+                tracing::info!(external_id = %request.external_id, node_id = %node, "redirected a registration");
+            }
             RegistrationReply::Refused { reason } => {
                 let (group, external_id) = (&request.group, &request.external_id);
                 if refused.len() >= REFUSALS_MAX {
@@ -289,6 +292,8 @@ mod tests {
             database_version: String::new(),
             symmetric_version: String::new(),
             sync_url: String::new(),
+            secret: None,
+            via: None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::rule::{Rule, RuleKind};
 use super::travel::travel_tables;
 use crate::id::{ChannelId, GroupId, NodeId};
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, ParameterError, ParameterRow, Parameters, Whose};
 use crate::wire::{self, RuleId};
 use std::collections::{HashMap, HashSet};
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub routers: HashMap<String, Router>,
     /// Which trigger has which of them, in the order of their keys.
     pub trigger_routers: Vec<TriggerRouter>,
+    /// The rows of `sym_parameter`, those with unknown names too.
+    pub parameters: Vec<ParameterRow>,
 }
 
 impl Config {
@@ -68,6 +70,18 @@ impl Config {
         Ok(config)
     }
 
+    /// The parameters in force at a node, as far as the configuration tells.
+    ///
+    /// # Errors
+    /// [`ParameterError`]; none with a configuration that was read by [`Self::from_wire`].
+    pub fn parameters_of(&self, node: &Node) -> Result<Parameters, ParameterError> {
+        let whose = Whose {
+            group: &node.group,
+            external_id: &node.external_id,
+        };
+        Parameters::of_node(&self.parameters, whose)
+    }
+
     fn add(&mut self, table: &str, row: &Fields<'_>) -> Result<(), ModelError> {
         match table {
             "node" => {
@@ -101,7 +115,15 @@ impl Config {
                 self.routers.insert(router.router_id.clone(), router);
             }
             "trigger_router" => self.trigger_routers.push(TriggerRouter::read(row)?),
-            "parameter" => check_parameter(row)?,
+            "parameter" => {
+                check_parameter(row)?;
+                self.parameters.push(ParameterRow {
+                    external_id: row.text("external_id")?,
+                    group: row.text("node_group_id")?,
+                    name: row.text("param_key")?,
+                    value: row.opt_text("param_value").unwrap_or_default(),
+                });
+            }
             // Nodes that are not registered, and tables that nodes keep a copy of without a rule following from them.
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Every parameter: its name, type, unit, range and default.
 
 use super::Parameters;
-use super::value::{Unit, duration, duration_text, time_of_day, time_of_day_text};
+use super::value::{Unit, duration, duration_text, flag, time_of_day, time_of_day_text};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,10 +43,52 @@ enum Kind {
         chars_max: usize,
         set: fn(&mut Parameters, String),
     },
+    Flag {
+        set: fn(&mut Parameters, bool),
+    },
 }
 
 /// All parameters, in the order of their names.
-pub static CATALOGUE: [Parameter; 8] = [
+pub static CATALOGUE: [Parameter; 17] = [
+    Parameter {
+        name: "auto.registration",
+        doc: "registers every node of a known group that asks, without an open registration (registration server)",
+        default: "false",
+        kind: Kind::Flag {
+            set: |parameters, value| parameters.auto_registration = value,
+        },
+    },
+    Parameter {
+        name: "backlog.age.max",
+        doc: "a node that has not taken a batch for so long is marked for a reload, and what waits for it is dropped; 0: never",
+        default: "30d",
+        kind: Kind::Duration {
+            unit: Unit::Seconds,
+            least: Duration::ZERO,
+            most: Duration::from_secs(3650 * 24 * 3600),
+            set: |parameters, value| parameters.backlog_age_max = Some(value).filter(|age| !age.is_zero()),
+        },
+    },
+    Parameter {
+        name: "backlog.batches.max",
+        doc: "a node for which more batches wait is marked for a reload, and they are dropped; 0: never",
+        default: "0",
+        kind: Kind::Count {
+            unit: "batches",
+            most: 1_000_000_000,
+            set: |parameters, value| parameters.backlog_batches_max = Some(value).filter(|count| *count > 0),
+        },
+    },
+    Parameter {
+        name: "backlog.bytes.max",
+        doc: "a node for which more bytes of messages wait is marked for a reload, and they are dropped; 0: never",
+        default: "0",
+        kind: Kind::Count {
+            unit: "bytes",
+            most: 1 << 50,
+            set: |parameters, value| parameters.backlog_bytes_max = Some(value).filter(|count| *count > 0),
+        },
+    },
     Parameter {
         name: "capture.poll.interval.max",
         doc: "pause between two looks for changes where the database sends no notifications (MySQL, SQLite)",
@@ -71,6 +113,16 @@ pub static CATALOGUE: [Parameter; 8] = [
         },
     },
     Parameter {
+        name: "group.broadcast.nodes.min",
+        doc: "from how many nodes on a group gets what is for all of them in messages stored once; in sym_parameter only",
+        default: "10",
+        kind: Kind::Count {
+            unit: "nodes",
+            most: 1_000_000_000,
+            set: |parameters, value| parameters.group_broadcast_nodes_min = value.max(1),
+        },
+    },
+    Parameter {
         name: "heartbeat.interval",
         doc: "how often a node says that it is alive, in sym_node and to the registration server",
         default: "10m",
@@ -79,6 +131,22 @@ pub static CATALOGUE: [Parameter; 8] = [
             least: SECOND,
             most: DAY,
             set: |parameters, value| parameters.heartbeat_interval = value,
+        },
+    },
+    Parameter {
+        name: "initial.load.create.first",
+        doc: "an initial load creates tables that the node lacks; in sym_parameter, for the node that is loaded",
+        default: "false",
+        kind: Kind::Flag {
+            set: |parameters, value| parameters.initial_load_create_first = value,
+        },
+    },
+    Parameter {
+        name: "initial.load.delete.first",
+        doc: "an initial load empties the node's tables first; in sym_parameter, for the node that is loaded",
+        default: "false",
+        kind: Kind::Flag {
+            set: |parameters, value| parameters.initial_load_delete_first = value,
         },
     },
     Parameter {
@@ -112,6 +180,24 @@ pub static CATALOGUE: [Parameter; 8] = [
             least: Duration::ZERO,
             most: Duration::from_secs(3650 * 24 * 3600),
             set: |parameters, value| parameters.purge_retention = value,
+        },
+    },
+    Parameter {
+        name: "registration.open.hours",
+        doc: "after how long an open registration closes by itself (registration server); 0: never",
+        default: "24",
+        kind: Kind::Count {
+            unit: "hours",
+            most: 24 * 3650,
+            set: |parameters, value| parameters.registration_open_hours = value,
+        },
+    },
+    Parameter {
+        name: "registration.secret.required",
+        doc: "a node has to show the secret that open-registration printed also where NATS asks for no login",
+        default: "false",
+        kind: Kind::Flag {
+            set: |parameters, value| parameters.registration_secret_required = value,
         },
     },
     Parameter {
@@ -167,6 +253,7 @@ impl Parameter {
             Kind::Count { unit, .. } => unit,
             Kind::TimeOfDay { .. } => "HH:MM",
             Kind::Text { .. } => "text",
+            Kind::Flag { .. } => "true or false",
         }
     }
 
@@ -184,6 +271,7 @@ impl Parameter {
             Kind::Count { most, .. } => format!("a whole number from 0 to {most}"),
             Kind::TimeOfDay { .. } => "a time of day from 00:00 to 23:59".to_owned(),
             Kind::Text { chars_max, .. } => format!("text of at most {chars_max} characters"),
+            Kind::Flag { .. } => "true or false (or 1, 0)".to_owned(),
         }
     }
 
@@ -198,6 +286,7 @@ impl Parameter {
         Ok(match &self.kind {
             Kind::Duration { unit, .. } => duration(value, *unit).map(duration_text),
             Kind::TimeOfDay { .. } => time_of_day(value).map(time_of_day_text),
+            Kind::Flag { .. } => flag(value).map(|value| value.to_string()),
             Kind::Count { .. } | Kind::Text { .. } => None,
         }
         .unwrap_or_else(|| value.to_owned()))
@@ -232,6 +321,7 @@ impl Parameter {
             Kind::Text { chars_max, set } => {
                 (text.chars().count() <= *chars_max).then(|| set(parameters, text.to_owned()))
             }
+            Kind::Flag { set } => flag(text).map(|value| set(parameters, value)),
         };
         applied.ok_or_else(|| ParameterError {
             name: self.name,

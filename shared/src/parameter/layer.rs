@@ -2,6 +2,7 @@
 
 use super::catalogue::{CATALOGUE, Parameter};
 use crate::engine::{Engine, Layer};
+use crate::id::{ExternalId, GroupId};
 use std::fmt;
 
 /// What stands for every external id and every group in `sym_parameter`.
@@ -40,6 +41,25 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A node, as rows of `sym_parameter` name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// Its group.
+    pub group: &'a GroupId,
+    /// Its external id.
+    pub external_id: &'a ExternalId,
+}
+
+impl<'a> Whose<'a> {
+    /// The engine's node.
+    pub fn of(engine: &'a Engine) -> Self {
+        Self {
+            group: &engine.group,
+            external_id: &engine.external_id,
+        }
+    }
+}
+
 /// A row of `sym_parameter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterRow {
@@ -54,11 +74,11 @@ pub struct ParameterRow {
 }
 
 impl ParameterRow {
-    /// Whom the row is for, if that is the engine's node, and how specific it is. A row that names both an external
+    /// Whom the row is for, if that is this node, and how specific it is. A row that names both an external
     /// id and a group is for that node only as long as it is of the group.
-    pub fn origin(&self, engine: &Engine) -> Option<(Origin, u8)> {
-        let is_group = self.group == engine.group.as_str();
-        if self.external_id == engine.external_id.as_str() {
+    pub fn origin(&self, whose: Whose<'_>) -> Option<(Origin, u8)> {
+        let is_group = self.group == whose.group.as_str();
+        if self.external_id == whose.external_id.as_str() {
             let origin = Origin::ExternalId(self.external_id.clone());
             return (is_group || self.group == ALL).then_some((origin, 2 + u8::from(is_group)));
         }
@@ -87,7 +107,7 @@ pub fn effective(engine: &Engine, rows: &[ParameterRow]) -> Vec<Effective> {
         let given = |layer, origin| Some((engine.settings.get(layer, parameter.name)?.to_owned(), origin));
         let (value, origin) = given(Layer::CommandLine, Origin::CommandLine)
             .or_else(|| given(Layer::Environment, Origin::Environment))
-            .or_else(|| most_specific(engine, rows, parameter.name))
+            .or_else(|| most_specific(Whose::of(engine), rows, parameter.name))
             .or_else(|| given(Layer::File, Origin::EngineFile))
             .unwrap_or_else(|| (parameter.default.to_owned(), Origin::Default));
         Effective {
@@ -99,10 +119,11 @@ pub fn effective(engine: &Engine, rows: &[ParameterRow]) -> Vec<Effective> {
     CATALOGUE.iter().map(winner).collect()
 }
 
-fn most_specific(engine: &Engine, rows: &[ParameterRow], name: &str) -> Option<(String, Origin)> {
+/// The value of `sym_parameter` that holds at a node.
+pub(super) fn most_specific(whose: Whose<'_>, rows: &[ParameterRow], name: &str) -> Option<(String, Origin)> {
     rows.iter()
         .filter(|row| row.name == name)
-        .filter_map(|row| Some((row, row.origin(engine)?)))
+        .filter_map(|row| Some((row, row.origin(whose)?)))
         .max_by_key(|(_, (_, rank))| *rank)
         .map(|(row, (origin, _))| (row.value.clone(), origin))
 }

@@ -9,7 +9,7 @@ mod layer;
 mod value;
 
 pub use catalogue::{CATALOGUE, Parameter, ParameterError};
-pub use layer::{Effective, Origin, ParameterRow, effective};
+pub use layer::{Effective, Origin, ParameterRow, Whose, effective};
 
 use crate::db::{DbError, Sql};
 use crate::engine::Engine;
@@ -35,6 +35,24 @@ pub struct Parameters {
     pub sync_triggers_minute: u32,
     /// `schema.version`
     pub schema_version: Option<String>,
+    /// `auto.registration`
+    pub auto_registration: bool,
+    /// `registration.open.hours`; 0: an open registration stays open.
+    pub registration_open_hours: u64,
+    /// `registration.secret.required`
+    pub registration_secret_required: bool,
+    /// `initial.load.create.first`
+    pub initial_load_create_first: bool,
+    /// `initial.load.delete.first`
+    pub initial_load_delete_first: bool,
+    /// `backlog.age.max`; `None`: no limit.
+    pub backlog_age_max: Option<Duration>,
+    /// `backlog.batches.max`; `None`: no limit.
+    pub backlog_batches_max: Option<u64>,
+    /// `backlog.bytes.max`; `None`: no limit.
+    pub backlog_bytes_max: Option<u64>,
+    /// `group.broadcast.nodes.min`; at least 1.
+    pub group_broadcast_nodes_min: u64,
 }
 
 impl Parameters {
@@ -53,6 +71,23 @@ impl Parameters {
         let rows = rows_for(sql, tables, engine).await?;
         Self::from_effective(&effective(engine, &rows))
             .map_err(|err| DbError::unexpected(err.to_string()).context(tables.name("parameter")))
+    }
+
+    /// The values in force at another node, as far as the configuration tells: default < `sym_parameter`. What its engine
+    /// file or environment say, nobody else knows.
+    ///
+    /// # Errors
+    /// [`ParameterError`] for a value that its parameter does not take; none that a valid configuration has.
+    pub fn of_node(rows: &[ParameterRow], whose: Whose<'_>) -> Result<Self, ParameterError> {
+        let mut parameters = Self::unset();
+        for parameter in &CATALOGUE {
+            let value = layer::most_specific(whose, rows, parameter.name);
+            parameter.apply(
+                value.as_ref().map_or(parameter.default, |(value, _)| value),
+                &mut parameters,
+            )?;
+        }
+        Ok(parameters)
     }
 
     fn from_effective(values: &[Effective]) -> Result<Self, ParameterError> {
@@ -74,6 +109,15 @@ impl Parameters {
             purge_interval: Duration::ZERO,
             sync_triggers_minute: 0,
             schema_version: None,
+            auto_registration: false,
+            registration_open_hours: 0,
+            registration_secret_required: false,
+            initial_load_create_first: false,
+            initial_load_delete_first: false,
+            backlog_age_max: None,
+            backlog_batches_max: None,
+            backlog_bytes_max: None,
+            group_broadcast_nodes_min: 1,
         }
     }
 }
@@ -101,7 +145,7 @@ pub async fn rows_for(
             value: row.text(3)?,
         };
         // MySQL finds other spellings of the external id as well.
-        if row.origin(engine).is_some() {
+        if row.origin(Whose::of(engine)).is_some() {
             rows.push(row);
         }
     }

@@ -45,6 +45,15 @@ fn the_defaults_are_those_of_the_catalogue() {
             purge_interval: Duration::from_secs(600),
             sync_triggers_minute: 0,
             schema_version: None,
+            auto_registration: false,
+            registration_open_hours: 24,
+            registration_secret_required: false,
+            initial_load_create_first: false,
+            initial_load_delete_first: false,
+            backlog_age_max: Some(Duration::from_secs(30 * 24 * 3600)),
+            backlog_batches_max: None,
+            backlog_bytes_max: None,
+            group_broadcast_nodes_min: 10,
         }
     );
 }

@@ -68,3 +68,12 @@ pub(super) fn time_of_day(text: &str) -> Option<u32> {
 pub(super) fn time_of_day_text(minutes: u32) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
+
+/// A yes or no; `None` when it is neither.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

@@ -27,6 +27,10 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::big_int("configuration_version").required().default(D::Int(0)),
             C::timestamp("create_time"),
             C::boolean_int("routed").required().default(D::Int(0)),
+            // The initial load that an `IL` batch belongs to.
+            C::big_int("load_id"),
+            // What its messages took, once they were published.
+            C::big_int("byte_count").required().default(D::Int(0)),
         ],
         key: &["batch_id"],
         indexes: &[IndexSpec {
@@ -48,6 +52,8 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::timestamp("update_time"),
             // An `S` batch whose statement was begun and may have committed by itself.
             C::big_int("statement_batch_id"),
+            // The batch from which on the node takes part in its group's lane.
+            C::big_int("group_batch_id"),
         ],
         key: &["source_node_id", "channel_id"],
         indexes: &[],
@@ -67,6 +73,89 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::big_int("sent_ms"),
         ],
         key: &["source_node_id", "channel_id", "batch_id", "part"],
+        indexes: &[],
+    },
+    // Initial loads of other nodes from this one: what was read and sent, and what became of it.
+    TableSpec {
+        name: "load",
+        columns: &[
+            C::big_int("load_id").required(),
+            C::varchar("node_id", 50).required(),
+            // NE: its snapshot is taken; SE: all of it is published; OK; CA: cancelled; AB: interrupted, another follows.
+            C::char("status", 2).required().default(D::Text("NE")),
+            C::varchar("reason", 255),
+            C::boolean_int("clear_first").required().default(D::Int(0)),
+            C::int("table_count").required().default(D::Int(0)),
+            C::int("tables_sent").required().default(D::Int(0)),
+            C::varchar("current_table", 512),
+            // How many rows the tables have, as far as their statistics tell.
+            C::big_int("row_estimate").required().default(D::Int(0)),
+            C::big_int("rows_sent").required().default(D::Int(0)),
+            C::big_int("rows_loaded").required().default(D::Int(0)),
+            C::timestamp("create_time"),
+            C::timestamp("sent_time"),
+            C::timestamp("end_time"),
+            C::long_varchar("message"),
+        ],
+        key: &["load_id", "node_id"],
+        indexes: &[IndexSpec {
+            columns: &["node_id", "status"],
+            only: None,
+            filter: None,
+        }],
+    },
+    // Nodes that this one sends nothing until they are loaded anew, and why.
+    TableSpec {
+        name: "reload_need",
+        columns: &[
+            C::varchar("node_id", 50).required(),
+            C::long_varchar("reason"),
+            C::timestamp("create_time"),
+            // When the node was heard of after that; it is not loaded before.
+            C::timestamp("contact_time"),
+            // Whether what waited for it in JetStream is gone.
+            C::boolean_int("freed").required().default(D::Int(0)),
+        ],
+        key: &["node_id"],
+        indexes: &[],
+    },
+    // The newest initial load from each source.
+    TableSpec {
+        name: "incoming_load",
+        columns: &[
+            C::varchar("source_node_id", 50).required(),
+            C::big_int("load_id").required(),
+            // NE: begun; OK: complete; CA: cancelled.
+            C::char("status", 2).required().default(D::Text("NE")),
+            C::big_int("row_count").required().default(D::Int(0)),
+            C::timestamp("create_time"),
+            C::timestamp("end_time"),
+            // How far the load's source knew this node's own changes: `channel=batch_id` as CSV.
+            C::long_varchar("seen_batches"),
+        ],
+        key: &["source_node_id"],
+        indexes: &[],
+    },
+    // Who asked to be registered, who may, and with which secret.
+    TableSpec {
+        name: "registration_request",
+        columns: &[
+            C::varchar("node_group_id", 50).required(),
+            C::varchar("external_id", 50).required(),
+            // RQ: asked and refused; OP: open; OK: registered; RJ: closed.
+            C::char("status", 2).required().default(D::Text("RQ")),
+            C::varchar("sync_url", 2000),
+            C::int("attempt_count").required().default(D::Int(0)),
+            C::varchar("registered_node_id", 50),
+            // SHA-256 of the one-time secret, in hexadecimal digits.
+            C::varchar("secret_hash", 64),
+            C::timestamp("expire_time"),
+            C::long_varchar("error_message"),
+            C::timestamp("create_time"),
+            C::varchar("last_updated_by", 50),
+            C::timestamp("last_updated_time"),
+        ],
+        key: &["node_group_id", "external_id"],
         indexes: &[],
     },
 ];

@@ -1,6 +1,7 @@
 //! Batches: as captured, and for one node.
 
-use super::older::{path, trigger_ids};
+use super::load::{LoadPart, Loading};
+use super::older::{load_or_flag, nodes, trigger_ids};
 use crate::cell::Cell;
 use crate::id::{ChannelId, GroupId, NodeId};
 use crate::logical::LogicalType;
@@ -85,7 +86,7 @@ pub struct Change {
     /// The nodes that the change has been at before it came into the source, the one where it was made first, the one
     /// whose batch brought it last; empty where it was made at the source itself. It is never sent to any of them
     /// again, so that it ends in a ring (`sym_data.source_node_id`).
-    #[serde(deserialize_with = "path")]
+    #[serde(deserialize_with = "nodes")]
     pub path: Vec<NodeId>,
 }
 
@@ -144,17 +145,27 @@ pub struct Part {
     pub configuration_version: i64,
     /// When the batch was cut, in milliseconds since 1970 by the source's clock.
     pub created_ms: i64,
-    /// The one node that an initial load or a [`Request`] is for; `None` for changes.
-    pub target: Option<NodeId>,
+    /// The nodes that an initial load or a [`Request`] is for; empty for changes, whose nodes the rules find.
+    #[serde(deserialize_with = "nodes")]
+    pub targets: Vec<NodeId>,
     /// The changes.
     pub rows: Rows,
     /// What the rules that ask the source's database answered.
     pub answers: Vec<RuleAnswers>,
-    /// Whether an initial load is complete with this batch.
-    pub load_complete: bool,
+    /// What this batch is in an initial load; `None` for changes and requests.
+    #[serde(deserialize_with = "load_or_flag")]
+    pub load: Option<LoadPart>,
     /// The `S` or `R` event that this batch is; `None` for changes and initial loads.
     #[serde(default)]
     pub request: Option<Request>,
+    /// Nodes that need a reload: the source sends them nothing until their next initial load, so they are nobody's
+    /// targets.
+    #[serde(default)]
+    pub absent: Vec<NodeId>,
+    /// The initial loads that these changes come after, each with the nodes that may not apply the batch before that
+    /// load is complete.
+    #[serde(default)]
+    pub loading: Vec<Loading>,
 }
 
 /// An event of `sym_data` that is no change of a row. It is a batch of its own, for one node ([`Part::target`]).
@@ -210,4 +221,13 @@ pub struct LanePart {
     /// An `S` event: the statement to be run instead of rows. Such a batch has one part.
     #[serde(default)]
     pub statement: Option<String>,
+    /// What this batch is in an initial load; `None` for changes and requests.
+    #[serde(default)]
+    pub load: Option<LoadPart>,
+    /// The initial load from the same source that has to be complete before this batch is applied.
+    #[serde(default)]
+    pub after_load: Option<i64>,
+    /// The batch was sent to a whole group: changes that have been at the node itself are not for it.
+    #[serde(default)]
+    pub broadcast: bool,
 }

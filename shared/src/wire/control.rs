@@ -22,6 +22,12 @@ pub struct RegistrationRequest {
     pub symmetric_version: String,
     /// Its own address, `nats://…/<engine name>`.
     pub sync_url: String,
+    /// The one-time secret that `open-registration` printed (`registration.secret`).
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// The node that passed the request on, because the asking one was redirected to it.
+    #[serde(default)]
+    pub via: Option<NodeId>,
 }
 
 impl std::fmt::Debug for RegistrationRequest {
@@ -70,6 +76,13 @@ pub enum RegistrationReply {
         /// For the node's operator.
         reason: String,
     },
+    /// Another node registers it (`sym_registration_redirect`).
+    Redirected {
+        /// That node.
+        node: NodeId,
+        /// Its address, `nats://…/<engine name>` (`sym_node.sync_url`).
+        sync_url: String,
+    },
 }
 
 impl std::fmt::Debug for RegistrationReply {
@@ -77,6 +90,16 @@ impl std::fmt::Debug for RegistrationReply {
         match self {
             Self::Granted { node, .. } => write!(f, "granted to {node}"),
             Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Redirected { node, sync_url } => write!(f, "redirected to {node} at {sync_url}"),
         }
     }
+}
+
+/// A node needs a reload: what waits for it from this source will never be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeLanes {
+    /// The source, which asks.
+    pub source: NodeId,
+    /// The node.
+    pub target: NodeId,
 }

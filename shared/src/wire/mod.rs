@@ -8,6 +8,8 @@
 mod batch;
 mod configuration;
 mod control;
+mod group;
+mod load;
 mod older;
 mod report;
 
@@ -15,8 +17,12 @@ pub use batch::{
     Change, ColumnInfo, LanePart, Operation, Part, Request, Rows, RuleAnswers, RuleId, TableInfo,
 };
 pub use configuration::{Configuration, ConfigurationTable};
-pub use control::{Heartbeat, RegistrationReply, RegistrationRequest};
-pub use report::{BatchFailure, BatchResult, DataRange, RoutedReport, StatusReport, TargetRows};
+pub use control::{FreeLanes, Heartbeat, RegistrationReply, RegistrationRequest};
+pub use group::{Audience, GroupMessage};
+pub use load::{ClearTable, LoadBegin, LoadPart, LoadStep, Loading, Seen};
+pub use report::{
+    BatchFailure, BatchResult, Contact, DataRange, GroupRows, RoutedReport, StatusReport, TargetRows,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +55,12 @@ pub enum Message {
     Heartbeat(Heartbeat),
     /// The answer to it: it is recorded.
     HeartbeatRecorded,
+    /// A part of a batch for the nodes of a group (`sym.group.…`).
+    Group(GroupMessage),
+    /// A source asks to free what waits for a node that needs a reload (`sym.ctl.<server>.free.<source>`).
+    FreeLanes(FreeLanes),
+    /// The answer to it: it is freed.
+    LanesFreed,
 }
 
 /// One of `count` consecutive pieces of an encoded [`Message`]; put together in order they are its body.

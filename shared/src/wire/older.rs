@@ -1,5 +1,6 @@
 //! Fields that older processes wrote in another form: one where there are several now.
 
+use super::load::LoadPart;
 use crate::id::NodeId;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
@@ -10,10 +11,24 @@ pub(super) fn trigger_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(Several::deserialize(deserializer)?.0)
 }
 
-/// The nodes that a change has been at: at first it was the last one, or none.
-pub(super) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NodeId>, D::Error> {
-    let path = Option::<Several<NodeId>>::deserialize(deserializer)?;
-    Ok(path.map_or_else(Vec::new, |several| several.0))
+/// The nodes that a change has been at, or that a batch is for: at first it was one, or none.
+pub(super) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NodeId>, D::Error> {
+    let nodes = Option::<Several<NodeId>>::deserialize(deserializer)?;
+    Ok(nodes.map_or_else(Vec::new, |several| several.0))
+}
+
+/// What a batch is in an initial load: at first it only said whether the load was complete with it.
+pub(super) fn load_or_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LoadPart>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum LoadOrFlag {
+        Flag(bool),
+        Load(Option<LoadPart>),
+    }
+    Ok(match LoadOrFlag::deserialize(deserializer)? {
+        LoadOrFlag::Flag(true | false) => None,
+        LoadOrFlag::Load(load) => load,
+    })
 }
 
 /// A list, or one text that stands for a list of one.

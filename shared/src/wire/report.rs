@@ -1,7 +1,7 @@
 //! What the router tells the source, and what the target tells it.
 
 use crate::batch_status::BatchStatus;
-use crate::id::{ChannelId, NodeId};
+use crate::id::{ChannelId, GroupId, NodeId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `data_id`s from the first to the second, both included, all of them in the batch.
@@ -46,6 +46,22 @@ pub struct RoutedReport {
     pub unrouted: Vec<DataRange>,
     /// Whether this is the batch's last report.
     pub last: bool,
+    /// The groups that get rows as a whole; their nodes are not in `targets`.
+    #[serde(default)]
+    pub groups: Vec<GroupRows>,
+}
+
+/// Which rows of a captured batch all nodes of a group get that it is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupRows {
+    /// The group.
+    pub group: GroupId,
+    /// Its nodes that the batch is for.
+    pub nodes: Vec<NodeId>,
+    /// Their rows in this report. A node does not get those that have been at it.
+    pub ranges: Vec<DataRange>,
+    /// How many changes the whole batch has for the group; 0 but in the last report.
+    pub change_count: u64,
 }
 
 /// What became of one batch at its target.
@@ -100,6 +116,18 @@ pub struct StatusReport {
     pub channel: ChannelId,
     /// The batches.
     pub results: Vec<BatchResult>,
+    /// What the target says of itself.
+    #[serde(default)]
+    pub contact: Option<Contact>,
+}
+
+/// What a target tells its source beside what became of batches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// How many of its own changes this source has not applied yet, or 1 for an unknown number; 0 for none.
+    pub unsent: i64,
+    /// Why it wants to be loaded anew: its database was restored, or its lane has a hole that nobody fills.
+    pub reload_wanted: Option<String>,
 }
 
 fn status_out<S: Serializer>(status: &BatchStatus, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,13 +5,15 @@ use proptest::prelude::*;
 
 fn part(text: String) -> Message {
     Message::Captured(Part {
+        absent: Vec::new(),
+        loading: Vec::new(),
         source: NodeId::new("s").expect("id"),
         source_group: GroupId::new("g").expect("id"),
         channel: ChannelId::new("c").expect("id"),
         batch_id: 7,
         configuration_version: 1,
         created_ms: 0,
-        target: None,
+        targets: Vec::new(),
         rows: Rows {
             tables: vec![],
             changes: vec![Change {
@@ -24,7 +26,7 @@ fn part(text: String) -> Message {
             }],
         },
         answers: vec![],
-        load_complete: false,
+        load: None,
         request: None,
     })
 }

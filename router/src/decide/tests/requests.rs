@@ -4,7 +4,7 @@ use super::*;
 
 fn statement_for(target: &str) -> Part {
     Part {
-        target: Some(node_id(target)),
+        targets: vec![node_id(target)],
         request: Some(Request::Statement {
             data_id: 5,
             sql: "delete from sale".to_owned(),
@@ -19,7 +19,7 @@ fn reload_for(target: &str, places: &[&str]) -> Part {
         change.data_id = 5;
     }
     Part {
-        target: Some(node_id(target)),
+        targets: vec![node_id(target)],
         request: Some(Request::Reload { data_id: 5 }),
         ..part
     }
@@ -63,7 +63,7 @@ fn a_statement_for_a_node_that_can_not_get_it_is_for_nobody() {
     link(&mut config, "from", "from");
     assert_eq!(outcome(&statement_for("s"), &config).0, got(&[]), "its own node");
     let to_all = Part {
-        target: None,
+        targets: Vec::new(),
         ..statement_for("a")
     };
     assert_eq!(outcome(&to_all, &config).0, got(&[]), "no node");

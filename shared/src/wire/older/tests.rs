@@ -180,11 +180,13 @@ fn part(rows: Rows) -> Message {
         batch_id: 5,
         configuration_version: 2,
         created_ms: 9,
-        target: None,
+        targets: vec![node("t")],
         rows,
         answers: answers(),
-        load_complete: true,
+        load: None,
         request: None,
+        absent: Vec::new(),
+        loading: Vec::new(),
     })
 }
 
@@ -202,7 +204,7 @@ fn captured_parts_of_older_processes_are_read() {
         batch_id: 5,
         configuration_version: 2,
         created_ms: 9,
-        target: None,
+        target: Some(node("t")),
         rows: old_rows(),
         answers: answers(),
         load_complete: true,
@@ -225,6 +227,9 @@ fn lane_parts_of_older_processes_are_read() {
         rows: old_rows(),
     });
     let expected = Message::Lane(LanePart {
+        load: None,
+        after_load: None,
+        broadcast: false,
         source: node("s"),
         target: node("t"),
         channel: channel(),
@@ -266,6 +271,7 @@ fn reports_of_older_processes_are_read() {
         ignored: false,
     };
     let expected = Message::Routed(RoutedReport {
+        groups: Vec::new(),
         source: node("s"),
         channel: channel(),
         batch_id: 5,
