@@ -1,10 +1,9 @@
 //! Why a batch can not be routed, and the one answer to each reason.
 
-use crate::column_expression::BindError;
 use symstream_nats::BusError;
 use symstream_shared::db::DbError;
 use symstream_shared::id::{GroupId, NodeId};
-use symstream_shared::model::ModelError;
+use symstream_shared::model::{BindError, ModelError};
 use symstream_shared::wire::WireError;
 
 /// What the service ends with: only what a person has to change.

@@ -4,7 +4,6 @@
 //! **Invariant:** nothing here opens a node's database to decide where a change goes; the decision depends on
 //! the message, the configuration that it names and the lanes' tails alone, so any router may make it again.
 
-mod column_expression;
 mod configuration_cache;
 mod decide;
 mod error;

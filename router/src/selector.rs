@@ -1,12 +1,11 @@
 //! The nodes that one rule selects for one change.
 
-use crate::column_expression::{BoundExpression, NodeAttribute, Selected};
 use crate::error::DecideError;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use symstream_shared::id::GroupId;
-use symstream_shared::model::{LookupRule, Node, Rule, RuleKind};
+use symstream_shared::model::{BoundExpression, LookupRule, Node, NodeAttribute, Rule, RuleKind, Selected};
 use symstream_shared::wire::{Change, RuleAnswers, RuleId, TableInfo};
 
 /// The nodes of one group that may get anything, as indexes into the list of all that may.

@@ -1,7 +1,7 @@
 //! The configuration, typed: what the `sym_` configuration tables say.
 //!
 //! Owns reading it from tables and from the wire, its checks, and the rules that follow from it. Refuses to know
-//! rows of data, and which of a group's nodes a rule selects for one.
+//! tables of the application, and which of a group's nodes may get anything.
 
 mod adopt;
 mod config;
@@ -19,8 +19,8 @@ pub use config::Config;
 pub use entity::{Channel, LinkAction, Node, NodeChannelCtl, NodeGroupLink, Router, Trigger, TriggerRouter};
 pub use error::ModelError;
 pub use expression::{
-    ColumnExpression, ColumnRef, CompareWith, Comparison, ExpressionError, LookupRule, Operator, Subselect,
-    SubselectPiece,
+    BindError, BoundExpression, ColumnExpression, ColumnRef, CompareWith, Comparison, ExpressionError,
+    LookupRule, NodeAttribute, Operator, Selected, Subselect, SubselectPiece,
 };
 pub use read::{identity, local_configuration, read_configuration};
 pub use rule::{Rule, RuleKind};

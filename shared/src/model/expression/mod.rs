@@ -1,11 +1,13 @@
 //! The expressions of rules, parsed when the configuration is read (the syntax is SymmetricDS 3's).
 
 mod column;
+mod evaluate;
 mod lookup;
 mod scanner;
 mod subselect;
 
 pub use column::{ColumnExpression, CompareWith, Comparison, Operator};
+pub use evaluate::{BindError, BoundExpression, NodeAttribute, Selected};
 pub use lookup::LookupRule;
 pub use subselect::{Subselect, SubselectPiece};
 

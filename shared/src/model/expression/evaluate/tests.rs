@@ -1,6 +1,6 @@
 use super::*;
-use symstream_shared::logical::LogicalType;
-use symstream_shared::wire::{ColumnInfo, Operation};
+use crate::logical::LogicalType;
+use crate::wire::{ColumnInfo, Operation};
 
 fn table(columns: &[&str]) -> TableInfo {
     TableInfo {

@@ -3,9 +3,9 @@
 //! A column's value is the one after the change; for a deleted row, the one before it. An old value of an
 //! inserted row is null. Null equals null here, and differs from every text.
 
-use symstream_shared::cell::Cell;
-use symstream_shared::model::{ColumnExpression, ColumnRef, CompareWith, Operator};
-use symstream_shared::wire::{Change, TableInfo};
+use super::{ColumnExpression, ColumnRef, CompareWith, Operator};
+use crate::cell::Cell;
+use crate::wire::{Change, TableInfo};
 
 /// Why an expression does not fit a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
