@@ -11,6 +11,7 @@
 mod extract;
 mod order;
 mod plan;
+mod plan_api;
 mod reload;
 mod rows;
 

@@ -1,7 +1,7 @@
 //! Extracting the rows of an initial load and publishing them.
 
-use super::plan::{self, LoadTable};
-use super::rows::{self, InsertTaker};
+use super::plan;
+use super::rows::{self, ChangeTaker};
 use crate::answers::Asker;
 use crate::batch_store;
 use crate::decode::HistCache;
@@ -9,11 +9,12 @@ use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::publisher::Sending;
 use crate::source::{Source, now_ms};
+use std::sync::Arc;
 use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
 use symstream_shared::db::{Param, Tx, TxKind};
 use symstream_shared::id::ChannelId;
 use symstream_shared::model::{Config, Node};
-use symstream_shared::wire::Change;
+use symstream_shared::wire::{Change, Operation, TableInfo};
 
 /// Rows of one batch.
 const BATCH_ROWS_MAX: u64 = 10_000;
@@ -45,7 +46,7 @@ pub(super) async fn extract(source: &Source, bus: &Bus, config: &Config, node: &
         batch: None,
     };
     for table in &tables {
-        rows::read(&mut snapshot, table, 0, &mut load).await?;
+        rows::read(&mut snapshot, table, 0, Operation::Insert, &mut load).await?;
     }
     load.close(true).await?;
     load.questions.rollback().await?;
@@ -70,8 +71,8 @@ struct OpenBatch {
     bytes: usize,
 }
 
-impl InsertTaker for Load<'_> {
-    async fn take(&mut self, table: &LoadTable, insert: Change) -> Result<(), Error> {
+impl ChangeTaker for Load<'_> {
+    async fn take(&mut self, table: &Arc<TableInfo>, insert: Change) -> Result<(), Error> {
         let mut batch = match self.batch.take() {
             Some(batch) => batch,
             None => self.open().await?,
@@ -80,7 +81,7 @@ impl InsertTaker for Load<'_> {
         batch.bytes += insert.size();
         batch
             .encoder
-            .push(&mut self.questions, &mut self.asker, &table.layout.table, insert)
+            .push(&mut self.questions, &mut self.asker, table, insert)
             .await?;
         let is_full = batch.rows >= BATCH_ROWS_MAX || batch.bytes >= BATCH_BYTES_MAX;
         self.batch = Some(batch);

@@ -59,6 +59,22 @@ pub(super) async fn tables(
         .collect())
 }
 
+/// What a load of `node` depends on: with the same one, the same rows are read.
+pub(super) fn signature(config: &Config, group: &GroupId, node: &Node) -> String {
+    let mut text = node.group.to_string();
+    for trigger in config.triggers_at(group) {
+        let mut rules = config.rules_for(&trigger.trigger_id, group);
+        rules.retain(|rule| rule.target_group == node.group);
+        let select = load_condition(&rules, node);
+        text.push_str(&format!(
+            "\n{}: {}",
+            trigger.trigger_id,
+            select.unwrap_or_default()
+        ));
+    }
+    text
+}
+
 /// The table of one trigger, or those of its rows for which `condition` holds too; once for each different
 /// `initial_load_select` of those that share its rows. Nothing where `node` gets nothing of it.
 pub(super) async fn reload(

@@ -1,18 +1,19 @@
 //! Sending a table, or some of its rows, to one node again (`R` events).
 
-use super::plan::{self, LoadTable};
-use super::rows::{self, InsertTaker};
+use super::plan;
+use super::rows::{self, ChangeTaker};
 use crate::answers::Asker;
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::source::Source;
 use crate::spool::Spool;
+use std::sync::Arc;
 use symstream_shared::catalog;
 use symstream_shared::csv;
 use symstream_shared::db::{DatabaseKind, DbError, Sql, Tx, TxKind};
 use symstream_shared::model::{Config, Node, Trigger};
-use symstream_shared::wire::Change;
+use symstream_shared::wire::{Change, Operation, TableInfo};
 
 /// What is to be sent again.
 pub(crate) struct Reload<'a> {
@@ -82,7 +83,7 @@ impl Reload<'_> {
         };
         let kind = snapshot.kind();
         for table in &planned {
-            rows::read(snapshot, table, self.data_id, &mut sending)
+            rows::read(snapshot, table, self.data_id, Operation::Insert, &mut sending)
                 .await
                 .map_err(|err| refused_statement(kind, err))?;
         }
@@ -175,10 +176,10 @@ struct Sending<'a> {
     asker: Asker<'a>,
 }
 
-impl InsertTaker for Sending<'_> {
-    async fn take(&mut self, table: &LoadTable, insert: Change) -> Result<(), Error> {
+impl ChangeTaker for Sending<'_> {
+    async fn take(&mut self, table: &Arc<TableInfo>, insert: Change) -> Result<(), Error> {
         self.encoder
-            .push(&mut self.questions, &mut self.asker, &table.layout.table, insert)
+            .push(&mut self.questions, &mut self.asker, table, insert)
             .await
     }
 }

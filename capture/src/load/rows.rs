@@ -1,9 +1,10 @@
-//! Reading a table's rows as the inserts that bring them to a node.
+//! Reading a table's rows as the changes that bring them to a node.
 
 use super::plan::LoadTable;
 use crate::error::Error;
+use std::sync::Arc;
 use symstream_shared::db::{Row, Sql, Tx};
-use symstream_shared::wire::{Change, Operation};
+use symstream_shared::wire::{Change, Operation, TableInfo};
 use tokio::sync::mpsc;
 
 /// Text that is read ahead at once.
@@ -11,22 +12,28 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks that wait while rows are taken.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Who takes the inserts, one after the other.
-pub(super) trait InsertTaker {
+/// Who takes the changes, one after the other.
+pub(super) trait ChangeTaker {
     /// Takes the next one. While it is at work no more than [`CHUNKS_AHEAD`] chunks are read.
-    fn take(&mut self, table: &LoadTable, insert: Change) -> impl Future<Output = Result<(), Error>> + Send;
+    fn take(
+        &mut self,
+        table: &Arc<TableInfo>,
+        change: Change,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// Reads all rows that `table` selects. Each insert has `data_id`.
+/// Reads all rows that `table` selects, as inserts, or as updates of rows that were sent before. Each change has
+/// `data_id`.
 pub(super) async fn read(
     snapshot: &mut Tx,
     table: &LoadTable,
     data_id: i64,
-    taker: &mut impl InsertTaker,
+    operation: Operation,
+    taker: &mut impl ChangeTaker,
 ) -> Result<(), Error> {
     let (chunks_tx, chunks_rx) = mpsc::channel(CHUNKS_AHEAD);
     let reading = snapshot.query_into(&table.select, &[], CHUNK_BYTES, chunks_tx);
-    let (read, taken) = tokio::join!(reading, take_all(table, data_id, chunks_rx, taker));
+    let (read, taken) = tokio::join!(reading, take_all(table, data_id, operation, chunks_rx, taker));
     taken?;
     read?;
     Ok(())
@@ -35,8 +42,9 @@ pub(super) async fn read(
 async fn take_all(
     table: &LoadTable,
     data_id: i64,
+    operation: Operation,
     mut chunks: mpsc::Receiver<Vec<Row>>,
-    taker: &mut impl InsertTaker,
+    taker: &mut impl ChangeTaker,
 ) -> Result<(), Error> {
     while let Some(chunk) = chunks.recv().await {
         for row in chunk {
@@ -46,15 +54,15 @@ async fn take_all(
                 hist_id: table.layout.table.hist_id,
                 source,
             })?;
-            let insert = Change {
+            let change = Change {
                 data_id,
                 table: 0,
-                operation: Operation::Insert,
+                operation,
+                old: (operation == Operation::Update).then(|| new.clone()),
                 new: Some(new),
-                old: None,
                 path: Vec::new(),
             };
-            taker.take(table, insert).await?;
+            taker.take(&table.layout.table, change).await?;
         }
     }
     Ok(())
