@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cell;
 pub mod csv;
 pub mod db;
+pub mod ddl;
 pub mod engine;
 pub mod hostname;
 pub mod id;

@@ -1,24 +1,17 @@
 //! Brings tables, rows and SQL scripts into a database.
 
-mod ddl;
-mod dialect;
 mod encoding;
-mod existing;
-mod lines;
-mod model;
+mod lexis;
 mod rows;
 mod script;
 mod statements;
-mod xml;
 
-use model::Table;
 use rows::Inserter;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use symstream_shared::catalog;
-use symstream_shared::db::{Database, DbError, Sql, TxKind};
-use xml::{DatabaseReader, Item, XmlError};
+use symstream_shared::db::{Database, DbError, TxKind};
+use symstream_shared::ddl::{self, DatabaseReader, DdlError, Item, Table, XmlError};
 
 /// Why an import failed. The file's name is the caller's to say.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +25,7 @@ pub enum ImportError {
     /// The file is no SQL script.
     #[error("{0}")]
     Syntax(String),
-    /// A table can not be made, or is there and different.
+    /// A table can not be filled.
     #[error("table {table}: {why}")]
     Table {
         /// The table.
@@ -40,9 +33,9 @@ pub enum ImportError {
         /// Why not.
         why: String,
     },
-    /// A database has no equivalent for what the file describes.
-    #[error("{0}")]
-    Unsupported(String),
+    /// The tables can not be made.
+    #[error(transparent)]
+    Tables(#[from] DdlError),
     /// A row can not be inserted.
     #[error("line {line}: row of table {table}: {why}")]
     Row {
@@ -112,11 +105,11 @@ pub async fn import_xml(
     let new;
     if database.kind().capabilities().transactional_ddl {
         tx = begin().await.map_err(ImportError::Database)?;
-        new = create_tables(&mut tx, &tables).await?;
+        new = ddl::create(&mut tx, &tables).await?.created;
     } else {
         // DDL would end a transaction.
         let mut conn = database.conn().await.map_err(ImportError::Database)?;
-        new = create_tables(&mut conn, &tables).await?;
+        new = ddl::create(&mut conn, &tables).await?.created;
         tx = begin().await.map_err(ImportError::Database)?;
     }
     let mut inserter = Inserter::new(&tx, new.iter().copied());
@@ -154,56 +147,4 @@ fn read_tables(file: &Path, lower_case: bool) -> Result<Vec<Table>, ImportError>
         tables.push(table);
     }
     Ok(tables)
-}
-
-/// Makes the tables that are missing, and returns them.
-async fn create_tables<'t>(sql: &mut dyn Sql, tables: &'t [Table]) -> Result<Vec<&'t Table>, ImportError> {
-    let mut new = Vec::new();
-    for table in tables {
-        let failed = |why: String| ImportError::Table {
-            table: table.name.clone(),
-            why,
-        };
-        match catalog::read_table(sql, None, &table.name)
-            .await
-            .map_err(|err| failed(err.to_string()))?
-        {
-            None => new.push(table),
-            Some(found) => {
-                let differences = existing::differences(table, &found);
-                if !differences.is_empty() {
-                    let differences = differences.join(", ");
-                    return Err(failed(format!("the database has it already, but {differences}")));
-                }
-            }
-        }
-    }
-    let dialect = dialect::of(sql.kind());
-    let statements = ddl::create(dialect, &new, tables).map_err(ImportError::Unsupported)?;
-    let (before, after) = dialect.around_tables();
-    sql.execute_script(before).await.map_err(ImportError::Database)?;
-    let made = run_ddl(sql, &new, &statements).await;
-    sql.execute_script(after).await.map_err(ImportError::Database)?;
-    made?;
-    Ok(new)
-}
-
-async fn run_ddl(sql: &mut dyn Sql, new: &[&Table], statements: &ddl::Statements) -> Result<(), ImportError> {
-    for (table, statement) in new.iter().zip(&statements.tables) {
-        sql.execute_script(statement)
-            .await
-            .map_err(|err| ImportError::Table {
-                table: table.name.clone(),
-                why: err.to_string(),
-            })?;
-    }
-    for (table, statement) in &statements.after {
-        sql.execute_script(statement)
-            .await
-            .map_err(|err| ImportError::Table {
-                table: table.clone(),
-                why: err.to_string(),
-            })?;
-    }
-    Ok(())
 }

@@ -1,13 +1,11 @@
 //! Puts the data rows of an XML file into their tables.
 
 use super::ImportError;
-use super::dialect::{self, Dialect};
 use super::encoding;
-use super::model::Table;
-use super::xml::{DataRow, Field};
 use std::collections::{HashMap, HashSet};
 use symstream_shared::catalog::{self, ColumnDef, TableDef};
 use symstream_shared::db::Sql;
+use symstream_shared::ddl::{self, DataRow, Dialect, Field, Table};
 use symstream_shared::logical::LogicalType;
 
 /// Inserts rows one by one, and leaves alone what is there already.
@@ -25,7 +23,7 @@ pub(super) struct Inserter<'a> {
 impl<'a> Inserter<'a> {
     pub(super) fn new(sql: &dyn Sql, new_tables: impl IntoIterator<Item = &'a Table>) -> Self {
         Self {
-            dialect: dialect::of(sql.kind()),
+            dialect: ddl::dialect(sql.kind()),
             new_tables: new_tables.into_iter().map(|table| table.name.as_str()).collect(),
             definitions: HashMap::new(),
             inserted: 0,
@@ -133,7 +131,7 @@ fn literal(
             .map(|bytes| dialect.bytes(&bytes))
             .ok_or_else(|| "the value is not base64".into()),
         _ if text.trim().is_empty() => Err("the value is empty; null is written xsi:nil=\"true\"".into()),
-        L::Bool => super::ddl::boolean(text)
+        L::Bool => ddl::boolean(text)
             .map(|value| dialect.boolean(value).to_owned())
             .ok_or_else(|| format!("{text:?} is neither true nor false")),
         // MySQL's boolean is a small integer.
@@ -192,7 +190,7 @@ mod tests {
 
     #[test]
     fn values_are_written_as_their_columns_want_them() {
-        let of = |kind, logical, text| literal(dialect::of(kind), logical, text, false);
+        let of = |kind, logical, text| literal(ddl::dialect(kind), logical, text, false);
         assert_eq!(
             of(DatabaseKind::Postgres, LogicalType::Text, " a'b ").as_deref(),
             Ok("' a''b '")
@@ -220,7 +218,7 @@ mod tests {
         assert!(of(DatabaseKind::Sqlite, LogicalType::Int, "").is_err());
         assert!(of(DatabaseKind::Sqlite, LogicalType::Bytes, "?").is_err());
         let hex = literal(
-            dialect::of(DatabaseKind::Sqlite),
+            ddl::dialect(DatabaseKind::Sqlite),
             LogicalType::Bytes,
             "00FF",
             true,

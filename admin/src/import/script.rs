@@ -1,7 +1,7 @@
 //! Runs a SQL script as one transaction.
 
 use super::ImportError;
-use super::dialect;
+use super::lexis;
 use super::statements::{SplitError, Splitter, Statement};
 use std::io::BufRead;
 use symstream_shared::db::{Database, Sql, TxKind};
@@ -12,7 +12,7 @@ use symstream_shared::db::{Database, Sql, TxKind};
 /// [`ImportError`] with the statement's number and line. Nothing is changed then, unless the database has
 /// committed for a statement that it can not take back (DDL on MySQL): the error says so.
 pub(super) async fn run(database: &Database, script: impl BufRead) -> Result<usize, ImportError> {
-    let mut splitter = Splitter::new(script, dialect::of(database.kind()).lexis());
+    let mut splitter = Splitter::new(script, lexis::of(database.kind()));
     let mut tx = database
         .begin(TxKind::Write)
         .await

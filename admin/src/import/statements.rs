@@ -1,6 +1,6 @@
 //! Splits a SQL script into its statements.
 
-use super::dialect::Lexis;
+use super::lexis::Lexis;
 use std::io::{self, BufRead};
 
 /// What some editors write at the beginning of a file.
@@ -327,12 +327,12 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dialect;
+    use super::super::lexis;
     use super::*;
     use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 
     fn split(kind: DatabaseKind, script: &str) -> Result<Vec<(usize, String)>, SplitError> {
-        let mut splitter = Splitter::new(script.as_bytes(), dialect::of(kind).lexis());
+        let mut splitter = Splitter::new(script.as_bytes(), lexis::of(kind));
         let mut statements = Vec::new();
         while let Some(statement) = splitter.next()? {
             assert_eq!(statement.number, statements.len() + 1);

@@ -1,15 +1,17 @@
-//! How each database writes what the XML format describes, and how it reads a script.
+//! How each database writes what the model describes.
 
 mod mysql;
 mod postgres;
 mod sqlite;
 
-use super::model::{Column, ColumnType, Table};
-use symstream_shared::db::DatabaseKind;
+use super::column_type::ColumnType;
+use super::model::{Column, Table};
+use crate::db::DatabaseKind;
 
 /// What the databases do differently when tables are made and rows are put in. All of it is text: nothing
 /// here runs anything.
-pub(super) trait Dialect: Sync {
+pub trait Dialect: Sync {
+    /// The database.
     fn kind(&self) -> DatabaseKind;
 
     /// The type's name; `in_key` for a column of a key or of a unique index.
@@ -24,6 +26,7 @@ pub(super) trait Dialect: Sync {
     /// Why it can not do so in this table.
     fn auto_increment(&self, table: &Table) -> Result<AutoIncrement, String>;
 
+    /// A boolean as a literal.
     fn boolean(&self, value: bool) -> &'static str;
 
     /// Binary data as a literal.
@@ -52,40 +55,18 @@ pub(super) trait Dialect: Sync {
 
     /// Makes a numbering column go on behind the rows that brought their own numbers.
     fn continue_numbering(&self, table: &str, column: &str) -> Option<String>;
-
-    /// How a script's statements are told apart.
-    fn lexis(&self) -> Lexis;
 }
 
 /// Where a numbering column says so.
-pub(super) enum AutoIncrement {
+pub enum AutoIncrement {
     /// Behind its type.
     Suffix(&'static str),
     /// The whole definition, the primary key included.
     Definition(&'static str),
 }
 
-/// What quotes and comments look like in a database's SQL.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Lexis {
-    /// A backslash in a text escapes the next character.
-    pub backslash_escapes: bool,
-    /// `E'…'` is a text with backslash escapes.
-    pub escape_strings: bool,
-    /// `$tag$ … $tag$` is a text.
-    pub dollar_quotes: bool,
-    /// `` `x` `` is a name.
-    pub backticks: bool,
-    /// `[x]` is a name.
-    pub brackets: bool,
-    /// `#` begins a comment, and `--` does only with a blank behind it.
-    pub hash_comments: bool,
-    /// `/* /* */ */` is one comment.
-    pub nested_comments: bool,
-}
-
 /// The dialect of a database.
-pub(super) fn of(kind: DatabaseKind) -> &'static dyn Dialect {
+pub fn of(kind: DatabaseKind) -> &'static dyn Dialect {
     match kind {
         DatabaseKind::Postgres => &postgres::Postgres,
         DatabaseKind::Mysql => &mysql::Mysql,

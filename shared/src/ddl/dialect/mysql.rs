@@ -1,8 +1,9 @@
 //! MySQL and MariaDB.
 
-use super::{AutoIncrement, Dialect, Lexis, hexadecimal};
-use crate::import::model::{Column, ColumnType, Table};
-use symstream_shared::db::DatabaseKind;
+use super::{AutoIncrement, Dialect, hexadecimal};
+use crate::db::DatabaseKind;
+use crate::ddl::column_type::ColumnType;
+use crate::ddl::model::{Column, Table};
 
 pub(super) struct Mysql;
 
@@ -111,14 +112,5 @@ impl Dialect for Mysql {
     fn continue_numbering(&self, _table: &str, _column: &str) -> Option<String> {
         // InnoDB goes on behind the highest number by itself.
         None
-    }
-
-    fn lexis(&self) -> Lexis {
-        Lexis {
-            backslash_escapes: true,
-            backticks: true,
-            hash_comments: true,
-            ..Lexis::default()
-        }
     }
 }

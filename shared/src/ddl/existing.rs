@@ -1,8 +1,9 @@
 //! Compares a table of the file with the one that the database has under its name.
 
-use super::model::{ColumnType, Table};
-use symstream_shared::catalog::TableDef;
-use symstream_shared::logical::LogicalType;
+use super::column_type::ColumnType;
+use super::model::Table;
+use crate::catalog::TableDef;
+use crate::logical::LogicalType;
 
 /// What values are, as far as both the file and every database's catalog can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

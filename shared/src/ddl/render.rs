@@ -1,15 +1,18 @@
 //! The SQL that makes tables.
 
+use super::column_type::ColumnType;
 use super::dialect::{AutoIncrement, Dialect};
-use super::model::{Column, ColumnType, ForeignKey, Index, Table};
+use super::model::{Column, ForeignKey, Index, ReferenceAction, Table};
 
 /// Statements that make tables, in the order in which they have to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Statements {
-    /// One for each table, in its place.
-    pub tables: Vec<String>,
+    /// One for each table, in its place, with its name.
+    pub tables: Vec<(String, String)>,
     /// What can only be made when all tables are there, with the table it belongs to.
     pub after: Vec<(String, String)>,
+    /// What becomes something else here, with its table and column.
+    pub warnings: Vec<String>,
 }
 
 /// The statements for `tables`.
@@ -20,16 +23,19 @@ pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) ->
     let mut statements = Statements {
         tables: Vec::new(),
         after: Vec::new(),
+        warnings: Vec::new(),
     };
     for table in tables {
-        statements.tables.push(create_table(dialect, table, all)?);
+        statements
+            .tables
+            .push((table.name.clone(), create_table(dialect, table, all)?));
         if !dialect.inline_indexes() {
             let indexes = table.indexes.iter().filter(|index| !index.unique);
             let indexes = indexes.map(|index| (table.name.clone(), create_index(dialect, table, index)));
             statements.after.extend(indexes);
         }
         if !dialect.inline_foreign_keys() {
-            let name = dialect.kind().quote(&table.name);
+            let name = quote_table(dialect, table);
             let keys = table.foreign_keys.iter();
             let keys = keys.map(|key| format!("alter table {name} add {}", foreign_key(dialect, key)));
             statements
@@ -76,7 +82,7 @@ fn create_table(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Result<S
     if dialect.inline_foreign_keys() {
         parts.extend(table.foreign_keys.iter().map(|key| foreign_key(dialect, key)));
     }
-    let name = quote(dialect, &table.name);
+    let name = quote_table(dialect, table);
     Ok(format!(
         "create table {name} (\n  {}\n){}",
         parts.join(",\n  "),
@@ -149,7 +155,7 @@ fn default_value(dialect: &dyn Dialect, column_type: ColumnType, text: &str) -> 
 }
 
 /// Reads a boolean as the format and its exporters write it.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub fn boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "t" => Some(true),
         "0" | "false" | "f" => Some(false),
@@ -184,12 +190,14 @@ fn foreign_key(dialect: &dyn Dialect, key: &ForeignKey) -> String {
         dialect,
         key.references.iter().map(|(_, foreign)| foreign.as_str()),
     );
-    let action = |when: &str, action: Option<super::model::ReferenceAction>| {
+    let action = |when: &str, action: Option<ReferenceAction>| {
         action.map_or(String::new(), |action| format!(" on {when} {}", action.sql()))
     };
     format!(
         "{name}foreign key ({local}) references {} ({foreign}){}{}",
-        quote(dialect, &key.foreign_table),
+        dialect
+            .kind()
+            .quote_table(key.foreign_schema.as_deref(), &key.foreign_table),
         action("delete", key.on_delete),
         action("update", key.on_update),
     )
@@ -199,7 +207,7 @@ fn create_index(dialect: &dyn Dialect, table: &Table, index: &Index) -> String {
     format!(
         "create index {} on {} ({})",
         quote(dialect, &index_name(table, index)),
-        quote(dialect, &table.name),
+        quote_table(dialect, table),
         index_columns(dialect, table, index)
     )
 }
@@ -219,6 +227,10 @@ fn index_name(table: &Table, index: &Index) -> String {
         .unwrap_or_else(|| format!("{}_{}_idx", table.name, index.columns.join("_")))
 }
 
+fn quote_table(dialect: &dyn Dialect, table: &Table) -> String {
+    dialect.kind().quote_table(table.schema.as_deref(), &table.name)
+}
+
 fn quote(dialect: &dyn Dialect, name: &str) -> String {
     dialect.kind().quote(name)
 }
@@ -232,129 +244,4 @@ fn names<'a>(dialect: &dyn Dialect, names: impl IntoIterator<Item = &'a str>) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::dialect;
-    use super::super::xml::{DatabaseReader, Item};
-    use super::*;
-    use symstream_shared::db::DatabaseKind;
-
-    const SHOP: &str = r#"<database>
-        <table name="item">
-          <column name="id" type="INTEGER" primaryKey="true" required="true" autoIncrement="true"/>
-          <column name="name" type="LONGVARCHAR" required="true"/>
-          <column name="code" type="CLOB"/>
-          <column name="price" type="DECIMAL" size="10,2" default="0"/>
-          <column name="sold" type="BIT" default="false"/>
-          <column name="seen" type="TIMESTAMP" default="CURRENT_TIMESTAMP"/>
-          <column name="note" type="VARCHAR" size="20" default="it's"/>
-          <column name="image" type="BLOB"/>
-          <foreign-key name="fk" foreignTable="item" onDelete="setnull">
-            <reference local="code" foreign="name"/></foreign-key>
-          <unique name="u"><unique-column name="name"/></unique>
-          <index><index-column name="note"/><index-column name="image"/></index>
-        </table></database>"#;
-
-    fn sql(kind: DatabaseKind, xml: &str) -> Result<Statements, String> {
-        let mut reader = DatabaseReader::new(xml.as_bytes(), false);
-        let mut tables = Vec::new();
-        while let Some(Item::Table(table)) = reader.next().expect("valid") {
-            tables.push(table);
-        }
-        create(dialect::of(kind), &tables.iter().collect::<Vec<_>>(), &tables)
-    }
-
-    fn texts(after: &[(String, String)]) -> Vec<&str> {
-        after.iter().map(|(_, statement)| statement.as_str()).collect()
-    }
-
-    #[test]
-    fn postgres_adds_references_when_all_tables_are_there() {
-        let statements = sql(DatabaseKind::Postgres, SHOP).expect("possible");
-        assert_eq!(
-            statements.tables[0],
-            r#"create table "item" (
-  "id" integer not null generated by default as identity,
-  "name" text not null,
-  "code" text,
-  "price" numeric(10,2) default 0,
-  "sold" boolean default false,
-  "seen" timestamp default localtimestamp,
-  "note" varchar(20) default 'it''s',
-  "image" bytea,
-  primary key ("id"),
-  constraint "u" unique ("name")
-)"#
-        );
-        assert_eq!(
-            texts(&statements.after),
-            [
-                r#"create index "item_note_image_idx" on "item" ("note", "image")"#,
-                r#"alter table "item" add constraint "fk" foreign key ("code") references "item" ("name") on delete set null"#,
-            ]
-        );
-    }
-
-    #[test]
-    fn mysql_makes_a_table_whole_and_gives_key_texts_a_length() {
-        let statements = sql(DatabaseKind::Mysql, SHOP).expect("possible");
-        assert_eq!(
-            statements.tables[0],
-            "create table `item` (
-  `id` int not null auto_increment,
-  `name` varchar(255) not null,
-  `code` varchar(255),
-  `price` decimal(10,2) default 0,
-  `sold` tinyint(1) default 0,
-  `seen` datetime(6) default current_timestamp(6),
-  `note` varchar(20) default 'it''s',
-  `image` longblob,
-  primary key (`id`),
-  constraint `u` unique (`name`),
-  index `item_note_image_idx` (`note`, `image`(255)),
-  constraint `fk` foreign key (`code`) references `item` (`name`) on delete set null
-) engine=InnoDB default character set utf8mb4 collate utf8mb4_bin"
-        );
-        assert!(statements.after.is_empty());
-    }
-
-    #[test]
-    fn sqlite_keeps_references_in_the_table() {
-        let statements = sql(DatabaseKind::Sqlite, SHOP).expect("possible");
-        assert_eq!(
-            statements.tables[0],
-            r#"create table "item" (
-  "id" integer primary key autoincrement,
-  "name" text not null,
-  "code" text,
-  "price" decimal(10,2) default 0,
-  "sold" boolean default 0,
-  "seen" timestamp default current_timestamp,
-  "note" varchar(20) default 'it''s',
-  "image" blob,
-  constraint "u" unique ("name"),
-  constraint "fk" foreign key ("code") references "item" ("name") on delete set null
-)"#
-        );
-        assert_eq!(
-            texts(&statements.after),
-            [r#"create index "item_note_image_idx" on "item" ("note", "image")"#]
-        );
-    }
-
-    #[test]
-    fn what_a_database_can_not_do_is_said_with_its_place() {
-        let number = "<database><table name='t'><column name='c' type='NUMERIC'/></table></database>";
-        let why = sql(DatabaseKind::Mysql, number).expect_err("no equivalent");
-        assert!(
-            why.starts_with("column c of table t: MySQL has no DECIMAL without a size"),
-            "{why}"
-        );
-        assert!(sql(DatabaseKind::Postgres, number).is_ok());
-        let numbering = "<database><table name='t'><column name='c' type='INTEGER' autoIncrement='true'/>\
-                         </table></database>";
-        assert!(sql(DatabaseKind::Sqlite, numbering).is_err());
-        let default =
-            "<database><table name='t'><column name='c' type='INTEGER' default='x'/></table></database>";
-        assert!(sql(DatabaseKind::Postgres, default).is_err());
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
 //! PostgreSQL.
 
-use super::{AutoIncrement, Dialect, Lexis, hexadecimal};
-use crate::import::model::{Column, ColumnType, Table};
-use symstream_shared::db::DatabaseKind;
+use super::{AutoIncrement, Dialect, hexadecimal};
+use crate::db::DatabaseKind;
+use crate::ddl::column_type::ColumnType;
+use crate::ddl::model::{Column, Table};
 
 pub(super) struct Postgres;
 
@@ -87,14 +88,5 @@ impl Dialect for Postgres {
         Some(format!(
             "select setval({sequence}, max({quoted_column})) from {quoted_table} having max({quoted_column}) > 0"
         ))
-    }
-
-    fn lexis(&self) -> Lexis {
-        Lexis {
-            escape_strings: true,
-            dollar_quotes: true,
-            nested_comments: true,
-            ..Lexis::default()
-        }
     }
 }

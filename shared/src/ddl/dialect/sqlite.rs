@@ -1,8 +1,9 @@
 //! SQLite.
 
-use super::{AutoIncrement, Dialect, Lexis, hexadecimal};
-use crate::import::model::{Column, ColumnType, Table};
-use symstream_shared::db::DatabaseKind;
+use super::{AutoIncrement, Dialect, hexadecimal};
+use crate::db::DatabaseKind;
+use crate::ddl::column_type::ColumnType;
+use crate::ddl::model::{Column, Table};
 
 pub(super) struct Sqlite;
 
@@ -87,13 +88,5 @@ impl Dialect for Sqlite {
     fn continue_numbering(&self, _table: &str, _column: &str) -> Option<String> {
         // `sqlite_sequence` follows the highest number by itself.
         None
-    }
-
-    fn lexis(&self) -> Lexis {
-        Lexis {
-            backticks: true,
-            brackets: true,
-            ..Lexis::default()
-        }
     }
 }
