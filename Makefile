@@ -3,7 +3,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build check fmt clippy lint install-nats install-databases install-build-tools
+# How many nodes `make fleet` has.
+NODES ?= 200
+.PHONY: help demo test bench fleet build check fmt clippy lint install-nats install-databases install-build-tools
 
 scripts := deploy/scripts
 target_dir = $${CARGO_TARGET_DIR:-target}
@@ -24,6 +26,10 @@ test: install-nats install-databases ## installs what is missing, builds, runs e
 bench: install-nats install-databases ## rows per second and latency, PostgreSQL to PostgreSQL, beside logical replication
 	@cargo build --release --workspace --bins
 	@SYM_TEST_NATS_SERVER="$$($(scripts)/install-nats-server.sh)" $(target_dir)/release/bench
+
+fleet: install-nats ## NODES=200 SQLite nodes in one process: registered, loaded, one change for all of them
+	@cargo build --release --workspace --bins
+	@SYM_TEST_NATS_SERVER="$$($(scripts)/install-nats-server.sh)" NODES=$(NODES) $(target_dir)/release/fleet
 
 build: install-build-tools ## builds the release binaries into target/release
 	cargo build --release --workspace --bins

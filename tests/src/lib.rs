@@ -19,4 +19,6 @@ pub mod port;
 pub mod process;
 pub mod ring;
 pub mod server;
+pub mod stored;
+pub mod usage;
 pub mod writer;

@@ -86,6 +86,14 @@ impl NatsServer {
         self.process = None;
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("nats-server runs").id()
+    }
+
     /// Freezes or thaws it.
     ///
     /// # Panics
