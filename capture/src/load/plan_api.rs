@@ -2,6 +2,7 @@
 
 use super::plan::{self, LoadTable};
 use super::rows::{self, ChangeTaker};
+use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::source::Source;
@@ -19,6 +20,8 @@ pub(super) struct LoadTargets<'a> {
     pub nodes: Vec<&'a Node>,
     /// Whether the targets' tables are cleared whatever their parameters say.
     pub clear_first: bool,
+    /// The rows of `sym_data` that the snapshot shows and no batch in it has: those that were cut when it was taken.
+    pub uncut: DataRuns,
 }
 
 /// What one load sends.
