@@ -266,6 +266,7 @@ mod tests {
                 init_sql: None,
             },
             registration_url: server.map(url),
+            registration_secret: Default::default(),
             nats: NatsOptions::default(),
             table_prefix: "sym".into(),
             settings: Settings::default(),

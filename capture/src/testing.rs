@@ -70,6 +70,7 @@ impl TestNode {
                 init_sql: None,
             },
             registration_url: None,
+            registration_secret: Default::default(),
             nats: NatsOptions::default(),
             table_prefix: "sym".to_owned(),
             settings: Settings::default(),

@@ -66,6 +66,7 @@ impl Fixture {
                 init_sql: None,
             },
             registration_url: None,
+            registration_secret: Default::default(),
             nats: NatsOptions {
                 urls: vec![nats.url()],
                 ..NatsOptions::default()

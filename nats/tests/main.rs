@@ -2,6 +2,7 @@
 
 mod captured;
 mod control;
+mod free;
 mod lanes;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ async fn fixture() -> Fixture {
             init_sql: None,
         },
         registration_url: None,
+        registration_secret: Default::default(),
         nats: NatsOptions {
             urls: vec![server.url()],
             ..NatsOptions::default()

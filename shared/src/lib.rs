@@ -16,6 +16,7 @@ pub mod id;
 pub mod logical;
 pub mod model;
 pub mod parameter;
+pub mod registration;
 pub mod retry;
 pub mod schema;
 pub mod telemetry;

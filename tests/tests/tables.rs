@@ -269,6 +269,7 @@ async fn the_registration_server_is_a_registered_node_from_its_first_start_on() 
                 init_sql: None,
             },
             registration_url: None,
+            registration_secret: Default::default(),
             nats: NatsOptions {
                 urls: vec!["nats://h:4222".to_owned()],
                 user: None,

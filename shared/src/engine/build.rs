@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::layers::{Layer, Values};
-use super::settings::{NatsOptions, ServerUrl, Settings};
+use super::settings::{NatsOptions, RegistrationSecret, ServerUrl, Settings};
 use crate::db::ConnectOptions;
 use crate::id::{EngineName, InvalidId};
 use crate::parameter::{CATALOGUE, ParameterError};
@@ -34,6 +34,7 @@ pub(super) fn engine(name: &str, mut values: Values) -> Result<Engine, Vec<Strin
     let external_id = required_id("external.id", values);
     let db = database(values);
     let registration_url = registration_url(values);
+    let registration_secret = registration_secret(values);
     let nats = nats(values);
     let table_prefix = table_prefix(values);
     let settings = settings(values);
@@ -44,6 +45,7 @@ pub(super) fn engine(name: &str, mut values: Values) -> Result<Engine, Vec<Strin
             external_id,
             db,
             registration_url,
+            registration_secret,
             nats,
             table_prefix,
             settings,
@@ -104,6 +106,18 @@ fn registration_url(values: &mut Values) -> Option<ServerUrl> {
         );
     }
     parsed
+}
+
+/// The file is not looked at: it is needed once, and may be gone afterwards.
+fn registration_secret(values: &mut Values) -> RegistrationSecret {
+    match values.text("registration.secret.file") {
+        Some(path) => RegistrationSecret::File(PathBuf::from(path)),
+        None => values
+            .text("registration.secret")
+            .map_or(RegistrationSecret::None, |secret| {
+                RegistrationSecret::Given(secret.into())
+            }),
+    }
 }
 
 fn nats(values: &mut Values) -> NatsOptions {

@@ -13,6 +13,8 @@ pub(super) const KEYS: &[&str] = &[
     "db.password.file",
     "db.init.sql",
     "registration.url",
+    "registration.secret",
+    "registration.secret.file",
     "nats.url",
     "nats.creds",
     "nats.nkey",
@@ -29,6 +31,7 @@ pub(super) const KEYS: &[&str] = &[
 pub(super) const ALTERNATIVES: &[(&str, &str)] = &[
     ("db.password", "db.password.file"),
     ("nats.password", "nats.password.file"),
+    ("registration.secret", "registration.secret.file"),
 ];
 
 /// The environment variable of a key: `db.password` has `SYM_DB_PASSWORD`.

@@ -15,7 +15,7 @@ pub use file::EngineFolder;
 pub use layers::Layer;
 pub use overrides::Override;
 pub use problem::EngineError;
-pub use settings::{NatsOptions, ServerUrl, Settings};
+pub use settings::{NatsOptions, RegistrationSecret, ServerUrl, Settings};
 
 use crate::db::{ConnectOptions, Database, DbError};
 use crate::id::{EngineName, ExternalId, GroupId};
@@ -33,6 +33,8 @@ pub struct Engine {
     pub db: ConnectOptions,
     /// `registration.url`; `None` at the registration server itself.
     pub registration_url: Option<ServerUrl>,
+    /// `registration.secret` or `registration.secret.file`.
+    pub registration_secret: RegistrationSecret,
     /// `nats.…`: how to reach NATS.
     pub nats: NatsOptions,
     /// `sync.table.prefix`, e.g. `sym`.

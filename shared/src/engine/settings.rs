@@ -3,7 +3,7 @@
 use super::layers::Layer;
 use crate::id::EngineName;
 use crate::parameter::{Parameter, ParameterError};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,6 +14,34 @@ pub struct ServerUrl {
     pub nats: String,
     /// The registration server's engine.
     pub engine: EngineName,
+}
+
+/// Where the one-time secret is that `open-registration` printed.
+#[derive(Debug, Clone, Default)]
+pub enum RegistrationSecret {
+    /// There is none.
+    #[default]
+    None,
+    /// `registration.secret`.
+    Given(SecretString),
+    /// `registration.secret.file`; read whenever the node asks to be registered.
+    File(PathBuf),
+}
+
+impl RegistrationSecret {
+    /// The secret as it is now; a line end or blanks around it do not count, and a blank one is none.
+    ///
+    /// # Errors
+    /// When the file can not be read.
+    pub fn read(&self) -> std::io::Result<Option<SecretString>> {
+        let text = match self {
+            Self::None => return Ok(None),
+            Self::Given(secret) => secret.expose_secret().to_owned(),
+            Self::File(path) => std::fs::read_to_string(path)?,
+        };
+        let text = text.trim();
+        Ok((!text.is_empty()).then(|| text.to_owned().into()))
+    }
 }
 
 /// How to reach NATS, and who to be there.

@@ -216,3 +216,39 @@ fn an_unknown_engine_is_answered_with_those_there_are() {
         .to_string();
     assert!(missing.contains("can not be read"), "{missing}");
 }
+
+#[test]
+fn the_registration_secret_is_read_from_its_file_each_time_and_may_be_gone() {
+    let dir = TempDir::new().expect("folder");
+    let path = dir.path().join("secret");
+    let engine = load(
+        &format!("{MINIMAL}registration.secret.file = \"{}\"", path.display()),
+        &[],
+    )
+    .expect("valid");
+    assert!(engine.registration_secret.read().is_err());
+    for secret in ["one", "two"] {
+        std::fs::write(&path, format!("{secret}\n")).expect("write");
+        let read = engine.registration_secret.read().expect("file").expect("secret");
+        assert_eq!(read.expose_secret(), secret);
+    }
+    let engine = load(MINIMAL, &[("SYM_REGISTRATION_SECRET", " s ")]).expect("valid");
+    assert_eq!(
+        engine
+            .registration_secret
+            .read()
+            .expect("given")
+            .expect("secret")
+            .expose_secret(),
+        "s"
+    );
+    assert!(!format!("{engine:?}").contains("\" s \""));
+    assert!(
+        load(MINIMAL, &[])
+            .expect("valid")
+            .registration_secret
+            .read()
+            .expect("none")
+            .is_none()
+    );
+}
