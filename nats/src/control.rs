@@ -122,7 +122,7 @@ impl Bus {
         }
     }
 
-    async fn ask(&self, subject: &str, question: Message) -> Result<Message, BusError> {
+    pub(crate) async fn ask(&self, subject: &str, question: Message) -> Result<Message, BusError> {
         let body = encode(subject, &question)?;
         let reply = self
             .client
@@ -153,7 +153,7 @@ impl Bus {
         Ok(Heartbeats { questions })
     }
 
-    async fn questions(&self, subject: String) -> Result<Questions, BusError> {
+    pub(crate) async fn questions(&self, subject: String) -> Result<Questions, BusError> {
         let subscription = self
             .client
             .queue_subscribe(subject, "router".to_owned())
@@ -166,7 +166,7 @@ impl Bus {
     }
 }
 
-fn no_answer(subject: String) -> BusError {
+pub(crate) fn no_answer(subject: String) -> BusError {
     BusError::Malformed {
         subject,
         message: "the answer is none".to_owned(),
@@ -186,20 +186,20 @@ impl ConfigurationChanges {
 }
 
 /// Messages that want an answer.
-struct Questions {
-    bus: Bus,
+pub(crate) struct Questions {
+    pub(crate) bus: Bus,
     subscription: async_nats::Subscriber,
 }
 
 /// The way to answer one of them.
-struct Answer {
+pub(crate) struct Answer {
     bus: Bus,
     reply: async_nats::Subject,
 }
 
 impl Questions {
     /// The next one that `read` takes for one, of this subject; the others are passed over.
-    async fn next<T>(&mut self, read: impl Fn(&str, Message) -> Option<T>) -> Option<(T, Answer)> {
+    pub(crate) async fn next<T>(&mut self, read: impl Fn(&str, Message) -> Option<T>) -> Option<(T, Answer)> {
         loop {
             let message = self.subscription.next().await?;
             let question = match Message::decode(&message.payload) {
@@ -221,7 +221,7 @@ impl Questions {
 }
 
 impl Answer {
-    async fn send(&self, message: Message) -> Result<(), BusError> {
+    pub(crate) async fn send(&self, message: Message) -> Result<(), BusError> {
         let body = encode(&self.reply, &message)?;
         self.bus
             .client

@@ -263,7 +263,7 @@ impl Bus {
         Ok(holds)
     }
 
-    async fn next_stored(
+    pub(crate) async fn next_stored(
         &self,
         stream: String,
         subject: &str,

@@ -219,6 +219,35 @@ impl Subjects {
         format!("{}.ctl.{}.register", self.prefix, token(server.as_str()))
     }
 
+    pub(crate) fn free(&self, server: &EngineName, source: &NodeId) -> String {
+        format!(
+            "{}.ctl.{}.free.{}",
+            self.prefix,
+            token(server.as_str()),
+            token(source.as_str())
+        )
+    }
+
+    pub(crate) fn frees(&self, server: &EngineName) -> String {
+        format!("{}.ctl.{}.free.*", self.prefix, token(server.as_str()))
+    }
+
+    /// A source's lanes to a node, of one kind of link and in all channels.
+    pub(crate) fn node_source(&self, target: &NodeId, source: &NodeId, action: LinkAction) -> String {
+        format!(
+            "{}.node.{}.{}.*.{}",
+            self.prefix,
+            shard(action),
+            token(target.as_str()),
+            token(source.as_str())
+        )
+    }
+
+    /// The tails of all lanes from a source.
+    pub(crate) fn tails_of(&self, source: &NodeId) -> String {
+        format!("{}.tail.{SHARD}.*.*.{}", self.prefix, token(source.as_str()))
+    }
+
     pub(crate) fn configuration(&self, server: &EngineName, version: i64) -> String {
         format!("{}.ctl.{}.config.{version}", self.prefix, token(server.as_str()))
     }

@@ -50,6 +50,7 @@ impl Service {
             };
             loops.spawn(registrar.clone().publish_configurations(stop.clone()));
             loops.spawn(registrar.clone().answer_registrations(stop.clone()));
+            loops.spawn(registrar.clone().free_lanes(stop.clone()));
             loops.spawn(registrar.record_heartbeats(stop.clone()));
         }
         let router = Arc::new(BatchRouter {

@@ -48,7 +48,8 @@ fn readable(mut message: Message) -> Result<Value, Failure> {
         | Message::Heartbeat(_)
         | Message::HeartbeatRecorded
         | Message::FreeLanes(_)
-        | Message::LanesFreed => {}
+        | Message::LanesFreed
+        | Message::LanesEnd(_) => {}
     }
     serde_json::to_value(message)
         .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))

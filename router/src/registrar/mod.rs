@@ -4,6 +4,7 @@
 //! one database at once.
 
 mod configuration;
+mod free;
 mod heartbeat;
 mod news;
 mod registration;
@@ -95,6 +96,14 @@ impl Registrar {
     /// [`Error::Database`] when the database refuses the login.
     pub(crate) async fn record_heartbeats(self, shutdown: CancellationToken) -> Result<(), Error> {
         heartbeat::run(self, shutdown).await
+    }
+
+    /// Frees what waits for nodes that need a reload, until asked to stop.
+    ///
+    /// # Errors
+    /// None for now; it is one of the registrar's loops.
+    pub(crate) async fn free_lanes(self, shutdown: CancellationToken) -> Result<(), Error> {
+        free::run(self, shutdown).await
     }
 
     /// Makes the tables and the server's own identity, however long the database is away.

@@ -95,11 +95,16 @@ impl std::fmt::Debug for RegistrationReply {
     }
 }
 
-/// A node needs a reload: what waits for it from this source will never be applied.
+/// A node needs a reload: what waits for it from this source will never be applied. Asked twice: first where its lanes
+/// end ([`super::Message::LanesEnd`]), then to free what is before that, so that a question that is answered late can not
+/// take what was sent since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FreeLanes {
     /// The source, which asks.
     pub source: NodeId,
     /// The node.
     pub target: NodeId,
+    /// The stream's sequence from which on nothing is freed; `None` to ask for it.
+    #[serde(default)]
+    pub before: Option<u64>,
 }

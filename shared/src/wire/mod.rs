@@ -61,6 +61,8 @@ pub enum Message {
     FreeLanes(FreeLanes),
     /// The answer to it: it is freed.
     LanesFreed,
+    /// The answer to it where it does not say before what: the sequence that the next message will have.
+    LanesEnd(u64),
 }
 
 /// One of `count` consecutive pieces of an encoded [`Message`]; put together in order they are its body.
