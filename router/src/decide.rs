@@ -1,6 +1,8 @@
 //! The decision: which nodes get which changes of a part. Pure, so that it comes out the same when it is made
 //! again after a crash or by another router.
 
+mod load;
+
 use crate::error::DecideError;
 use crate::selector::{Candidates, Selector};
 use crate::target_tables::TargetTables;
@@ -40,6 +42,8 @@ pub struct Decision {
     pub unrouted: Vec<usize>,
     /// The part's tables with changes whose triggers were all deleted.
     pub forgotten: Vec<usize>,
+    /// Targets of an initial load that the configuration does not know.
+    pub unknown: Vec<NodeId>,
 }
 
 impl Decision {
@@ -56,9 +60,9 @@ impl Decision {
 
 /// Decides by exactly this configuration, which has to be the one that the part names.
 ///
-/// An initial load asks its rules about its rows' values only: whether a rule is for inserts, and whether the
-/// node is enabled, was settled when the load was asked for. The rows of a request ([`Request::Reload`]) are asked
-/// about in the same way; but what a request is, it is for a node that may get something now, else for nobody.
+/// Of an initial load the source has decided everything ([`load::decide`]). The rules are asked about the rows of a
+/// request ([`Request::Reload`]) by their values only; a request is for a node that may get something now, else for
+/// nobody.
 ///
 /// # Errors
 /// [`DecideError`]; the same part and configuration give the same error again.
@@ -74,8 +78,11 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
             version: config.version,
         });
     }
-    let nodes = eligible_nodes(part, config)?;
     let by_table = changes_by_table(part)?;
+    if part.load.is_some() {
+        return Ok(load::decide(part, config));
+    }
+    let nodes = eligible_nodes(part, config);
     let rules: Vec<Vec<Rule>> = part
         .rows
         .tables
@@ -101,7 +108,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
             let target_table = tables.index(table_index, table, rule);
             for &change_index in changes {
                 let change = &part.rows.changes[change_index];
-                if part.targets.is_empty() && !rule.applies_to(change.operation) {
+                if part.request.is_none() && !rule.applies_to(change.operation) {
                     continue;
                 }
                 for &node in selector.select(change_index, change)?.iter() {
@@ -124,6 +131,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
         targets,
         unrouted,
         forgotten: forgotten_tables(part, config, &by_table),
+        unknown: Vec::new(),
     })
 }
 
@@ -211,26 +219,19 @@ fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
 }
 
 /// The nodes that may get anything, in no order: the decision lists them by their ids.
-fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Result<Vec<&'a Node>, DecideError> {
+fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Vec<&'a Node> {
     let may_get_changes = |node: &&Node| {
-        node.sync_enabled && node.node_id != part.source && config.registered.contains(&node.node_id)
+        node.sync_enabled
+            && node.node_id != part.source
+            && config.registered.contains(&node.node_id)
+            && !part.absent.contains(&node.node_id)
     };
-    let known = part
-        .targets
-        .iter()
-        .map(|target| (target, config.nodes.get(target)));
-    match (part.targets.is_empty(), &part.request) {
-        (true, None) => Ok(config.nodes.values().filter(may_get_changes).collect()),
-        (_, Some(_)) => Ok(known
-            .filter_map(|(_, node)| node.filter(may_get_changes))
-            .collect()),
-        (false, None) => known
-            .map(|(target, node)| {
-                node.ok_or_else(|| DecideError::UnknownTarget {
-                    node: target.clone(),
-                    version: config.version,
-                })
-            })
+    match part.request {
+        None => config.nodes.values().filter(may_get_changes).collect(),
+        Some(_) => part
+            .targets
+            .iter()
+            .filter_map(|target| config.nodes.get(target).filter(may_get_changes))
             .collect(),
     }
 }

@@ -61,14 +61,6 @@ pub enum DecideError {
     /// More tables than a part can count.
     #[error("the part's rows go to {0} tables; a part can have 65,535")]
     TooManyTables(usize),
-    /// The initial load's node is not in the configuration that the source named.
-    #[error("node {node}, which an initial load is for, is not in version {version} of the configuration")]
-    UnknownTarget {
-        /// The node.
-        node: NodeId,
-        /// The version.
-        version: i64,
-    },
     /// The source says that it belongs to a group that it does not belong to.
     #[error(
         "node {node} sends as one of group {group}, but version {version} of the configuration says otherwise"

@@ -14,10 +14,12 @@ use symstream_nats::{BusError, CapturedMessage, LaneId, PartHeader, Tail};
 use symstream_shared::id::NodeId;
 use symstream_shared::model::LinkAction;
 use symstream_shared::retry::Backoff;
-use symstream_shared::wire::{LanePart, Request};
+use symstream_shared::wire::{LanePart, Part, Request};
 
-/// Lanes that are written to at once: bounds the encoded bodies in memory to some tens of megabytes.
+/// Lanes that are written to at once.
 const LANES_AT_ONCE: usize = 64;
+/// Bytes of bodies that may wait for their acknowledgements at once, in all lanes of a part together.
+const BYTES_AT_ONCE: usize = 32 * 1024 * 1024;
 
 /// What one batch has put out so far.
 #[derive(Default)]
@@ -148,7 +150,13 @@ impl BatchRouter {
                 );
             }
         }
-        at_once(work).await.map(drop)
+        // What a lane gets of a part takes about as much as the part.
+        let room = (BYTES_AT_ONCE / numbered.bytes.max(1)).clamp(1, LANES_AT_ONCE);
+        stream::iter(work)
+            .buffer_unordered(room)
+            .try_collect::<Vec<()>>()
+            .await
+            .map(drop)
     }
 
     async fn put_into_lane(
@@ -166,7 +174,10 @@ impl BatchRouter {
         }
         let numbers = numbered.numbers.spread_by(lane.spread);
         let part_last = last.header.part_last.saturating_mul(lane.spread);
+        let captured = &numbered.part;
+        let after_load = after_load(captured, node);
         let header = PartHeader {
+            load_id: captured.load.as_ref().map(|load| load.load_id).or(after_load),
             target: Some(node.clone()),
             previous_batch_id: Some(lane.previous_batch_id),
             rows: routed.len() as u64,
@@ -192,7 +203,7 @@ impl BatchRouter {
             rows: rows_for(&numbered.part, &decision.tables, routed),
             statement: statement(numbered).cloned(),
             load: numbered.part.load.clone(),
-            after_load: None,
+            after_load,
             broadcast: false,
         };
         let encoded = if numbered.is_last {
@@ -261,6 +272,15 @@ impl BatchRouter {
             }
         }
     }
+}
+
+/// The newest load that has to be complete at the node before it applies the batch.
+fn after_load(part: &Part, node: &NodeId) -> Option<i64> {
+    let loads = part.loading.iter();
+    loads
+        .filter(|loading| loading.nodes.contains(node))
+        .map(|loading| loading.load_id)
+        .max()
 }
 
 /// The statement that the part is, instead of rows.

@@ -13,6 +13,7 @@ use crate::part_reader::{NumberedPart, PartReader};
 use crate::report::Reporter;
 use std::time::{SystemTime, UNIX_EPOCH};
 use symstream_nats::{Bus, CapturedMessage};
+use symstream_shared::id::NodeId;
 use symstream_shared::wire::RoutedReport;
 
 /// Routes batches. Shared by all loops of a service; keeps nothing about a batch.
@@ -42,6 +43,9 @@ impl BatchRouter {
         while let Some(numbered) = reader.next().await? {
             let decision = self.decide(&numbered, version).await?;
             spread = spread.max(spread_of(&numbered, &decision));
+            if numbered.is_last && !decision.unknown.is_empty() {
+                warn_of_unknown(last, &decision);
+            }
             self.open_lanes(&decision, last, spread, &mut outputs).await?;
             self.put_out(&numbered, &decision, last, &mut outputs).await?;
             let reports =
@@ -106,6 +110,14 @@ impl BatchRouter {
 
 fn spread_of(numbered: &NumberedPart, decision: &Decision) -> u32 {
     numbered.numbers.spread_for(numbered.bytes, decision.copies_max())
+}
+
+fn warn_of_unknown(last: &CapturedMessage, decision: &Decision) {
+    let nodes: Vec<&str> = decision.unknown.iter().map(NodeId::as_str).collect();
+    tracing::warn!(
+        node_id = %last.header.source, batch_id = last.header.batch_id, targets = nodes.join(","),
+        "an initial load is not sent to nodes that are not in the configuration"
+    );
 }
 
 fn log_routed(last: &CapturedMessage, outputs: &Outputs) {

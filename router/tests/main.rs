@@ -3,6 +3,7 @@
 mod edits;
 mod heartbeat;
 mod holding;
+mod loads;
 mod registrar;
 mod requests;
 mod routing;

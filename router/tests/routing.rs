@@ -1,7 +1,6 @@
 //! What comes in goes out: lanes, parts, tails, reports.
 
-use crate::world::{World, channel, next_report, node, part};
-use symstream_nats::LaneId;
+use crate::world::{World, next_report, part};
 use symstream_shared::cell::Cell;
 use symstream_shared::wire::Message;
 
@@ -164,33 +163,5 @@ async fn rows_for_nobody_are_reported_as_such() {
     assert_eq!((second.last, second.unrouted), (true, vec![(3, 3), (7, 7)]));
     assert!(second.targets.is_empty());
     assert!(world.is_quiet("a", "c0").await);
-    router.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_initial_load_goes_to_its_node_alone() {
-    let (world, router) = World::with_router().await;
-    let version = world.version().await;
-    let mut load = part("reload", 1, version, &[0, 0, 0]);
-    load.targets = vec![node("b")];
-    let body = Message::Captured(load).encode().expect("encode");
-    world.publish("reload", 1, version, vec![(body, 3)]).await;
-
-    assert_eq!(
-        world.receive("b", "reload", 1).await.batches,
-        [(1, 0, vec![0, 0, 0])]
-    );
-    let report = next_report(&mut world.reports()).await;
-    assert_eq!(report.targets.len(), 1);
-    assert_eq!(
-        (report.targets[0].change_count, report.targets[0].ranges.len()),
-        (3, 0)
-    );
-    let lane = LaneId {
-        source: node("cloud"),
-        target: node("a"),
-        channel: channel("reload"),
-    };
-    assert_eq!(world.bus.tail(&lane).await.expect("tail").batch_id, 0);
     router.stop().await;
 }

@@ -10,6 +10,7 @@ use symstream_shared::model::{
 };
 use symstream_shared::wire::{Change, ColumnInfo, Operation, Rows, RuleAnswers, RuleId};
 
+mod loads;
 mod paths;
 mod requests;
 mod rules;
@@ -286,21 +287,6 @@ fn a_node_that_ignores_the_channel_is_decided_about_as_any_other() {
     let ignored: Vec<_> = decision.targets.values().map(|target| target.ignored).collect();
     assert_eq!(ignored, [true, false, false]);
     assert!(decision.unrouted.is_empty());
-}
-
-#[test]
-fn an_initial_load_goes_to_its_node_only_even_when_that_is_not_registered_in_this_version() {
-    let mut config = with(column("place=:EXTERNAL_ID"));
-    config.registered.remove(&node_id("a"));
-    config.routers.get_mut("r").expect("router").on_insert = false;
-    let mut part = inserts(&["xa", "xb"]);
-    part.targets = vec![node_id("a")];
-    assert_eq!(outcome(&part, &config), (got(&[("a", &[0])]), vec![1]));
-    part.targets = vec![node_id("gone")];
-    assert!(matches!(
-        decide(&part, &config),
-        Err(DecideError::UnknownTarget { .. })
-    ));
 }
 
 #[test]
