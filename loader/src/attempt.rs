@@ -6,6 +6,7 @@ use crate::statement::StatementError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::DbError;
+use symstream_shared::ddl::DdlError;
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::{BatchFailure, BatchResult, WireError};
 
@@ -22,6 +23,10 @@ pub(crate) struct Measured {
     pub converting: Duration,
     /// How many changes were written.
     pub change_count: i64,
+    /// Whether the source's lanes are elsewhere once it is committed: an initial load began or ended.
+    pub moved: bool,
+    /// Whether the tables that it asks for are there.
+    pub created: bool,
 }
 
 /// Why an attempt ended; nothing of the batch is in the database then, unless a statement committed by itself.
@@ -30,6 +35,7 @@ pub(crate) enum Ended {
     Statement(StatementError),
     Wire(WireError),
     Database(DbError),
+    Create(DdlError),
     Overtaken,
     Incomplete,
 }
@@ -50,6 +56,16 @@ impl Measured {
             sent_ms: start_ms,
             converting: Duration::ZERO,
             change_count: 0,
+            moved: false,
+            created: false,
+        }
+    }
+
+    /// The next attempt begins.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            created: self.created,
+            ..Self::begin()
         }
     }
 
@@ -82,7 +98,11 @@ impl Measured {
         let mut failure = match ended {
             Ended::Overtaken => return LoadError::Overtaken,
             Ended::Incomplete => return LoadError::Incomplete,
-            Ended::Database(err) if err.disposition == Disposition::Retry => return LoadError::Passing(err),
+            Ended::Database(err) | Ended::Create(DdlError::Database(err))
+                if err.disposition == Disposition::Retry =>
+            {
+                return LoadError::Passing(err);
+            }
             Ended::Apply(err) if err.is_passing() => {
                 return LoadError::Passing(err.database.unwrap_or_else(|| DbError::unexpected(err.message)));
             }
@@ -90,6 +110,7 @@ impl Measured {
             // The batch has one row, the event.
             Ended::Statement(err) => failure((1, 0), err.to_string(), err.database()),
             Ended::Database(err) => failure((0, 0), err.message.clone(), Some(&err)),
+            Ended::Create(err) => failure((0, 0), format!("tables are not created: {err}"), None),
             Ended::Wire(err) => failure((0, 0), err.to_string(), None),
         };
         cut(&mut failure.message);

@@ -3,6 +3,7 @@
 use crate::apply::{Applier, Origin};
 use crate::attempt::{Ended, Measured};
 use crate::dialect::{self, Dialect};
+use crate::initial_load::{LoadNews, LoadRecords, LoadSteps, Stepped};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::statement::StatementBatch;
@@ -10,6 +11,7 @@ use crate::target::TargetCache;
 use std::time::Instant;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::{Database, DbError, Sql, Tx, TxKind};
+use symstream_shared::ddl;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{Assembler, BatchResult, LanePart, Message, WireError};
@@ -57,6 +59,8 @@ pub struct BatchLoader {
     dialect: &'static dyn Dialect,
     ledger: Ledger,
     spool: Spool,
+    loads: LoadRecords,
+    news: LoadNews,
     hostname: String,
     targets: TargetCache,
 }
@@ -65,8 +69,16 @@ pub struct BatchLoader {
 enum Loaded {
     /// The batch's changes are written, and committed with the attempt.
     Committed(BatchResult),
-    /// Nothing yet: it is this statement.
+    /// Nothing yet.
+    Aside(Aside),
+}
+
+/// What a batch asks for outside of its transaction.
+enum Aside {
+    /// It is this statement.
     Statement(String),
+    /// It needs these tables first.
+    Create(String),
 }
 
 impl BatchLoader {
@@ -76,11 +88,18 @@ impl BatchLoader {
             dialect: dialect::of(database.kind()),
             ledger: Ledger::new(&tables, channel),
             spool: Spool::new(&tables, channel),
+            loads: LoadRecords::new(&tables),
+            news: LoadNews::default(),
             database,
             tables,
             hostname,
             targets: TargetCache::default(),
         }
+    }
+
+    /// Lets others hear of initial loads that begin and end.
+    pub(crate) fn telling(self, news: LoadNews) -> Self {
+        Self { news, ..self }
     }
 
     /// Loads a batch. When it returns `Ok`, the batch is committed; else nothing of it is in the database, unless it is
@@ -93,17 +112,29 @@ impl BatchLoader {
         let started = Instant::now();
         let mut measured = Measured::begin();
         let mut result = self.attempt(batch, content, &mut measured).await;
+        if let Ok(Loaded::Aside(Aside::Create(xml))) = &result {
+            self.create(batch, xml, &measured).await?;
+            measured.created = true;
+            result = self.attempt(batch, content, &mut measured).await;
+        }
         // A table may have been altered since its definition was read.
         if matches!(result, Err(LoadError::Failed(_))) && self.targets.clear(started) {
-            measured = Measured::begin();
+            measured = measured.again();
             result = self.attempt(batch, content, &mut measured).await;
             if matches!(result, Err(LoadError::Failed(_))) {
                 self.targets.clear(started);
             }
         }
         match result? {
-            Loaded::Committed(result) => Ok(result),
-            Loaded::Statement(sql) => {
+            Loaded::Committed(result) => {
+                if measured.moved {
+                    self.news.tell(&batch.source);
+                }
+                Ok(result)
+            }
+            // It was created just now.
+            Loaded::Aside(Aside::Create(_)) => Err(LoadError::Incomplete),
+            Loaded::Aside(Aside::Statement(sql)) => {
                 measured.change_count = 1;
                 let statement = StatementBatch {
                     database: &self.database,
@@ -152,17 +183,24 @@ impl BatchLoader {
     ) -> Result<Loaded, Ended> {
         let origin = Origin::new(self.dialect, &self.tables, &batch.source);
         let mut applier = Applier::new(self.dialect, &mut self.targets, origin);
+        let steps = LoadSteps {
+            ledger: &self.ledger,
+            spool: &self.spool,
+            records: &self.loads,
+            source: &batch.source,
+            created: measured.created,
+        };
         let applied = match content {
             Content::Message(part, sent_ms) => {
                 measured.sent_ms = *sent_ms;
-                apply_part(tx, &mut applier, part).await
+                apply_part(tx, &mut applier, &steps, part, measured).await
             }
-            Content::Spool => apply_spooled(tx, &self.spool, &mut applier, batch, measured).await,
+            Content::Spool => apply_spooled(tx, &mut applier, &steps, batch, measured).await,
         };
         measured.change_count = applier.written();
         measured.converting = applier.converting();
-        if let Some(statement) = applied? {
-            return Ok(Loaded::Statement(statement));
+        if let Some(aside) = applied? {
+            return Ok(Loaded::Aside(aside));
         }
         applier.finish(tx).await?;
         let result = measured.result(batch, &self.hostname, BatchStatus::Ok, None);
@@ -181,6 +219,28 @@ impl BatchLoader {
         Ok(Loaded::Committed(result))
     }
 
+    /// Creates the tables that a load brings and this database lacks.
+    async fn create(&self, batch: &BatchKey, xml: &str, measured: &Measured) -> Result<(), LoadError> {
+        let created = async {
+            if !self.database.kind().capabilities().transactional_ddl {
+                let mut conn = self.database.conn().await?;
+                return ddl::create_missing(&mut conn, xml).await.map_err(Ended::Create);
+            }
+            let mut tx = self.database.begin(TxKind::Write).await?;
+            let names = ddl::create_missing(&mut tx, xml).await.map_err(Ended::Create)?;
+            tx.commit().await?;
+            Ok(names)
+        };
+        match created.await {
+            Ok(names) if names.is_empty() => Ok(()),
+            Ok(names) => {
+                tracing::info!(source = %batch.source, load_id = batch.batch_id, tables = names.join(", "), "tables of an initial load are created");
+                Ok(())
+            }
+            Err(ended) => Err(measured.judge(batch, &self.hostname, ended)),
+        }
+    }
+
     /// The switch that keeps triggers quiet must not stay with a connection that goes back to the pool. Errors
     /// of either statement mean that the connection is gone, and the switch and the transaction with it.
     async fn roll_back(&self, mut tx: Tx) {
@@ -191,31 +251,39 @@ impl BatchLoader {
     }
 }
 
-/// Applies one part; gives back the statement that it is instead.
+/// Applies one part; gives back what has to be done instead.
 async fn apply_part(
     tx: &mut Tx,
     applier: &mut Applier<'_>,
+    steps: &LoadSteps<'_>,
     part: &LanePart,
-) -> Result<Option<String>, Ended> {
-    match &part.statement {
-        Some(statement) => Ok(Some(statement.clone())),
-        None => applier
-            .apply(tx, &part.rows)
-            .await
-            .map(|()| None)
-            .map_err(Ended::Apply),
+    measured: &mut Measured,
+) -> Result<Option<Aside>, Ended> {
+    if let Some(statement) = &part.statement {
+        return Ok(Some(Aside::Statement(statement.clone())));
     }
+    let Some(load) = &part.load else {
+        applier.apply(tx, &part.rows).await.map_err(Ended::Apply)?;
+        return Ok(None);
+    };
+    match steps.write(tx, applier, load, part).await? {
+        Stepped::Done => {}
+        Stepped::Moved => measured.moved = true,
+        Stepped::Create(xml) => return Ok(Some(Aside::Create(xml))),
+    }
+    Ok(None)
 }
 
 /// Applies the parts of a batch out of the spool, holding one logical part in memory at a time.
 async fn apply_spooled(
     tx: &mut Tx,
-    spool: &Spool,
     applier: &mut Applier<'_>,
+    steps: &LoadSteps<'_>,
     batch: &BatchKey,
     measured: &mut Measured,
-) -> Result<Option<String>, Ended> {
-    let mut statement = None;
+) -> Result<Option<Aside>, Ended> {
+    let spool = steps.spool;
+    let mut aside = None;
     let mut assembler = Assembler::default();
     let mut seen = Vec::new();
     let mut listed = Vec::new();
@@ -231,7 +299,7 @@ async fn apply_spooled(
                 if part.part == part.part_last {
                     listed.clone_from(&part.parts);
                 }
-                statement = apply_part(tx, applier, &part).await?;
+                aside = apply_part(tx, applier, steps, &part, measured).await?;
             }
             Ok(Some(_)) => {
                 return Err(Ended::Database(DbError::unexpected(
@@ -245,7 +313,7 @@ async fn apply_spooled(
     }
     // Nothing at all: another loader has applied it, or somebody emptied the spool.
     if !seen.is_empty() && seen == listed {
-        Ok(statement)
+        Ok(aside)
     } else {
         Err(Ended::Incomplete)
     }

@@ -4,6 +4,7 @@
 //! ends a round, and the next one begins with what the database says and lets the broker deliver everything
 //! that was not acknowledged once more. So does a change of what the loader follows: nothing is taken by half.
 
+use crate::initial_load::LoadNews;
 use crate::intake::Ways;
 use crate::policy::{Pause, Policy};
 use crate::round::{Memory, Round, RoundError};
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub hostname: String,
     pub policy: watch::Receiver<Policy>,
     pub turns: Turns,
+    pub news: LoadNews,
 }
 
 /// Loads one channel.
@@ -82,7 +84,7 @@ impl ChannelTask {
             }
             let err = match result {
                 // The pause of a hole was in the round, so that the other lanes went on meanwhile.
-                Ok(()) | Err(RoundError::Hole) => {
+                Ok(()) | Err(RoundError::Hole | RoundError::Moved) => {
                     in_trouble = false;
                     continue;
                 }
@@ -116,6 +118,7 @@ impl ChannelTask {
         let mut round = Round::open(&self.context, &self.channel, orders.ways.clone(), memory).await?;
         round.repeat_statuses().await?;
         loop {
+            round.follow_loads().await?;
             if let Some((source, batch_id)) = round.ready(Instant::now()) {
                 if !self.may_go_on(seat, stop, orders).await {
                     return Ok(());
@@ -131,11 +134,12 @@ impl ChannelTask {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = self.change_of(orders) => return Ok(()),
+                () = round.listener.news() => continue,
                 delivery = round.intake.next() => delivery,
                 () = sleep_until(due) => continue,
             };
-            // What was applied before writes next to nothing, and takes nobody's turn.
-            if round.knows(&delivery) {
+            // What writes next to nothing takes nobody's turn.
+            if round.is_light(&delivery) {
                 round.take(&delivery).await?;
                 continue;
             }

@@ -2,10 +2,13 @@
 //!
 //! A batch is applied only on top of the batch that its chain names. Whatever can not be applied yet (the rest
 //! of its batch or its predecessor is missing, the lane is held) waits in the spool, in the target's database,
-//! and so can be acknowledged without being lost or holding up the lanes of other sources.
+//! and so can be acknowledged without being lost or holding up the lanes of other sources. So does what comes after
+//! an initial load that is not complete.
 
 use crate::hole::Hole;
+use crate::initial_load::Load;
 use std::collections::BTreeMap;
+use symstream_shared::id::ChannelId;
 use tokio::time::Instant;
 
 /// One message of a batch, as its headers and, for a last part, its body say.
@@ -19,6 +22,37 @@ pub(crate) struct Arrival {
     pub last: bool,
     /// Whether this message is the whole batch.
     pub whole: bool,
+    /// What it has to do with an initial load.
+    pub tie: LoadTie,
+}
+
+/// What a batch has to do with an initial load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadTie {
+    /// Nothing, or it is one of its rows.
+    None,
+    /// A load begins with it, wherever the lane is.
+    Begins,
+    /// It is not applied before this load is over.
+    After(i64),
+}
+
+impl LoadTie {
+    /// What it means that a batch of this channel names a load.
+    pub(crate) fn new(channel: &ChannelId, batch_id: i64, load_id: Option<i64>) -> Self {
+        match load_id {
+            Some(load_id) if *channel != ChannelId::reload() => Self::After(load_id),
+            Some(load_id) if load_id == batch_id => Self::Begins,
+            _ => Self::None,
+        }
+    }
+
+    fn after(self) -> Option<i64> {
+        match self {
+            Self::After(load_id) => Some(load_id),
+            Self::None | Self::Begins => None,
+        }
+    }
 }
 
 /// What to do with a message.
@@ -54,22 +88,35 @@ struct Waiting {
     ended: bool,
     /// Whether a part was found to be missing, and nothing of the batch has come since.
     lacking: bool,
+    tie: LoadTie,
+}
+
+impl Waiting {
+    fn is_complete(&self) -> bool {
+        self.ended && !self.lacking
+    }
 }
 
 /// One lane of this node: a source's batches of one channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Lane {
     position: i64,
+    load: Load,
     waiting: BTreeMap<i64, Waiting>,
+    /// The newest batch that waits with which a load begins.
+    begin: Option<i64>,
     hold: Option<Hold>,
 }
 
 impl Lane {
-    /// A lane whose highest applied batch is `position`; 0 before the first.
-    pub(crate) fn new(position: i64) -> Self {
+    /// A lane whose highest applied batch is `position`, 0 before the first; `load` is the newest load of its source, or
+    /// [`Load::NONE`] where the lane is that of the loads themselves.
+    pub(crate) fn new(position: i64, load: Load) -> Self {
         Self {
             position,
+            load,
             waiting: BTreeMap::new(),
+            begin: None,
             hold: None,
         }
     }
@@ -77,6 +124,11 @@ impl Lane {
     /// The highest batch applied.
     pub(crate) fn position(&self) -> i64 {
         self.position
+    }
+
+    /// The newest initial load of the lane's source, as far as the lane knows.
+    pub(crate) fn load(&self) -> Load {
+        self.load
     }
 
     /// The failed batch that holds the lane.
@@ -89,15 +141,35 @@ impl Lane {
     pub(crate) fn arrive(&self, arrival: Arrival) -> Step {
         if arrival.batch_id <= self.position {
             Step::Skip
-        } else if arrival.whole
-            && arrival.previous == self.position
-            && self.hold.is_none()
-            && !self.waiting.contains_key(&arrival.batch_id)
+        } else if arrival.whole && !self.waiting.contains_key(&arrival.batch_id) && self.may_follow(&arrival)
         {
             Step::Apply
         } else {
             Step::Spool
         }
+    }
+
+    fn may_follow(&self, arrival: &Arrival) -> bool {
+        match arrival.tie {
+            LoadTie::Begins => true,
+            LoadTie::None | LoadTie::After(_) => {
+                self.hold.is_none()
+                    && self.follows(arrival.previous, arrival.batch_id)
+                    && !self.holds_back(arrival)
+            }
+        }
+    }
+
+    /// Whether a message's batch waits for an initial load.
+    pub(crate) fn holds_back(&self, arrival: &Arrival) -> bool {
+        let held = self.load.holds_back(arrival.batch_id, arrival.tie.after());
+        arrival.batch_id > self.position && held.is_some()
+    }
+
+    /// Whether the batch comes next. The first one behind a load that the lane jumped to names one before the load.
+    fn follows(&self, previous: i64, batch_id: i64) -> bool {
+        let floor = self.load.floor;
+        previous == self.position || (self.position == floor && previous < floor && floor < batch_id)
     }
 
     /// The message is in the spool. It may have been there before.
@@ -107,7 +179,15 @@ impl Lane {
             messages: 0,
             ended: false,
             lacking: false,
+            tie: arrival.tie,
         });
+        // Of a message for a group, only the last part says for whom a load comes first.
+        if waiting.tie == LoadTie::None {
+            waiting.tie = arrival.tie;
+        }
+        if arrival.tie == LoadTie::Begins {
+            self.begin = self.begin.max(Some(arrival.batch_id));
+        }
         waiting.messages = waiting.messages.saturating_add(1);
         waiting.ended |= arrival.last;
         waiting.lacking = false;
@@ -125,6 +205,7 @@ impl Lane {
         self.position = batch_id;
         self.hold = None;
         self.waiting = self.waiting.split_off(&(batch_id + 1));
+        self.begin = self.begin.filter(|begin| *begin > batch_id);
     }
 
     /// The lane waits for a person, or for another attempt.
@@ -152,11 +233,11 @@ impl Lane {
 
     /// What has to come before anything that waits can be applied: a batch, or the rest of one.
     pub(crate) fn hole(&self) -> Option<Hole> {
-        if self.next().is_some() {
+        if self.next().is_some() || self.waits_for().is_some() {
             return None;
         }
         let (&batch_id, first) = self.waiting.first_key_value()?;
-        Some(if first.previous == self.position {
+        Some(if self.follows(first.previous, batch_id) {
             Hole {
                 batch_id,
                 messages: first.messages,
@@ -169,10 +250,24 @@ impl Lane {
         })
     }
 
+    /// The initial load that everything that waits here comes after. What is missing before it is in the load, and
+    /// what is missing behind it may still come.
+    pub(crate) fn waits_for(&self) -> Option<i64> {
+        let (&batch_id, first) = self.waiting.first_key_value()?;
+        self.load.holds_back(batch_id, first.tie.after())
+    }
+
     fn next(&self) -> Option<i64> {
+        if self.waits_for().is_some() {
+            return None;
+        }
+        let is_complete = |batch_id: &i64| self.waiting.get(batch_id).is_some_and(Waiting::is_complete);
+        if let Some(begin) = self.begin.filter(is_complete) {
+            return Some(begin);
+        }
         self.waiting
             .iter()
-            .find(|(_, waiting)| waiting.ended && !waiting.lacking && waiting.previous == self.position)
+            .find(|(batch_id, waiting)| waiting.is_complete() && self.follows(waiting.previous, **batch_id))
             .map(|(&batch_id, _)| batch_id)
     }
 }
@@ -188,6 +283,7 @@ mod tests {
             previous,
             last: true,
             whole: true,
+            tie: LoadTie::None,
         }
     }
 
@@ -210,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_applied_on_its_predecessor_only() {
-        let mut lane = Lane::new(3);
+        let mut lane = Lane::new(3, Load::NONE);
         assert_eq!(lane.arrive(whole(3, 1)), Step::Skip);
         assert_eq!(lane.arrive(whole(7, 5)), Step::Spool);
         lane.spooled(whole(7, 5));
@@ -232,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_several_parts_waits_for_the_last() {
-        let mut lane = Lane::new(0);
+        let mut lane = Lane::new(0, Load::NONE);
         assert_eq!(lane.arrive(part(2, 0, false)), Step::Spool);
         lane.spooled(part(2, 0, false));
         assert_eq!(lane.ready(Instant::now()), None);
@@ -256,7 +352,7 @@ mod tests {
     fn a_held_lane_keeps_what_follows_and_tries_again_when_it_is_time() {
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        let mut lane = Lane::new(1);
+        let mut lane = Lane::new(1, Load::NONE);
         lane.spooled(whole(2, 1));
         lane.held(hold(2, later));
         assert_eq!(lane.arrive(whole(4, 2)), Step::Spool);
@@ -271,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_message_that_comes_again_changes_nothing() {
-        let mut lane = Lane::new(0);
+        let mut lane = Lane::new(0, Load::NONE);
         for _ in 0..2 {
             assert_eq!(lane.arrive(part(1, 0, true)), Step::Spool);
             lane.spooled(part(1, 0, true));

@@ -16,6 +16,7 @@ mod error;
 mod freshness;
 mod holds;
 mod hole;
+mod initial_load;
 mod intake;
 mod lane;
 mod ledger;

@@ -5,12 +5,14 @@ use crate::batch::{BatchKey, BatchLoader, Content, LoadError};
 use crate::channel::Context;
 use crate::holds::Holds;
 use crate::hole::Holes;
+use crate::initial_load::{Listener, Load, LoadRecords, LoadWaits, WaitNews};
 use crate::intake::{Intake, LastFetch, Ways};
-use crate::lane::{Arrival, Hold, Lane, Step};
-use crate::ledger::Ledger;
+use crate::lane::{Arrival, Hold, Lane, LoadTie, Step};
+use crate::ledger::{LaneRecord, Ledger};
 use crate::patience::load_patiently;
 use crate::spool::{Spool, SpoolPart};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 use symstream_nats::{Delivery, PartHeader};
 use symstream_shared::batch_status::BatchStatus;
@@ -33,6 +35,9 @@ pub(crate) enum RoundError {
     /// The next round asks the database whether the lane is where this one believes it to be.
     #[error("a lane waits for a message that does not come")]
     Hole,
+    /// An initial load began while a batch was written; the next round begins behind it.
+    #[error("an initial load has moved the lane")]
+    Moved,
     #[error("statuses are not sent any more")]
     Stopped,
 }
@@ -42,6 +47,7 @@ pub(crate) enum RoundError {
 pub(crate) struct Memory {
     holds: Holds,
     holes: Holes,
+    waits: LoadWaits,
     last_fetch: LastFetch,
 }
 
@@ -51,11 +57,16 @@ pub(crate) struct Round<'a> {
     channel: &'a ChannelId,
     ledger: Ledger,
     spool: Spool,
+    loads: LoadRecords,
     loader: BatchLoader,
     pub(crate) intake: Intake<'a>,
-    lanes: HashMap<NodeId, Lane>,
+    pub(crate) listener: Listener,
+    lanes: BTreeMap<NodeId, Lane>,
+    /// The lane that something out of the spool was applied of last.
+    served: Option<NodeId>,
     holds: &'a mut Holds,
     holes: &'a mut Holes,
+    waits: &'a mut LoadWaits,
 }
 
 impl<'a> Round<'a> {
@@ -68,25 +79,26 @@ impl<'a> Round<'a> {
         let Memory {
             holds,
             holes,
+            waits,
             last_fetch,
         } = memory;
+        // Whatever comes later is heard of.
+        let listener = context.news.listen();
         let ledger = Ledger::new(&context.tables, channel);
         let spool = Spool::new(&context.tables, channel);
+        let loads = LoadRecords::new(&context.tables);
         let mut conn = context.database.conn().await?;
-        let mut lanes = HashMap::new();
+        let of_sources = match *channel == ChannelId::reload() {
+            true => HashMap::new(),
+            false => loads.all(&mut conn).await?,
+        };
+        let mut lanes = BTreeMap::new();
         for record in ledger.lanes(&mut conn).await? {
-            let mut lane = Lane::new(record.position);
-            if let Some((batch_id, attempts)) = record.held {
-                let mut hold = holds.begin(&record.source, batch_id, attempts, Instant::now());
-                if record.passed_over {
-                    hold.next_attempt = Instant::now();
-                }
-                lane.held(hold);
-            }
-            lanes.insert(record.source, lane);
+            let load = of_sources.get(&record.source).copied().unwrap_or(Load::NONE);
+            lanes.insert(record.source.clone(), lane(&record, load, holds));
         }
         for (source, arrival) in spool.waiting(&mut conn).await? {
-            let lane = lanes.entry(source).or_insert_with(|| Lane::new(0));
+            let lane = lanes.entry(source).or_insert_with(|| Lane::new(0, Load::NONE));
             if lane.arrive(arrival) != Step::Skip {
                 lane.spooled(arrival);
             }
@@ -99,22 +111,59 @@ impl<'a> Round<'a> {
         for (source, hole) in holes.begin(open, |seen| intake.supply(seen), Instant::now()) {
             tracing::warn!(node_id = %context.node, source = %source, channel = %channel, batch_id = hole.batch_id, messages = hole.messages, "a batch of this lane, or a part of it, is missing; what follows waits for it");
         }
-        Ok(Self {
+        let loader = BatchLoader::new(
+            context.database.clone(),
+            context.tables.clone(),
+            channel,
+            context.hostname.clone(),
+        );
+        let mut round = Self {
             context,
             channel,
             ledger,
             spool,
-            loader: BatchLoader::new(
-                context.database.clone(),
-                context.tables.clone(),
-                channel,
-                context.hostname.clone(),
-            ),
+            loads,
+            loader: loader.telling(context.news.clone()),
             intake,
+            listener,
             lanes,
+            served: None,
             holds,
             holes,
-        })
+            waits,
+        };
+        let sources: Vec<NodeId> = round.lanes.keys().cloned().collect();
+        for source in &sources {
+            round.watch_wait(source);
+        }
+        Ok(round)
+    }
+
+    /// Reads the lanes again whose source's initial load began or ended.
+    pub(crate) async fn follow_loads(&mut self) -> Result<(), RoundError> {
+        let moved = self.listener.moved();
+        if moved.is_empty() || *self.channel == ChannelId::reload() {
+            return Ok(());
+        }
+        let mut conn = self.context.database.conn().await?;
+        for source in moved {
+            let Some(record) = self.ledger.lane(&mut conn, &source).await? else {
+                continue;
+            };
+            let load = self.loads.of(&mut conn, &source).await?;
+            if record.held.is_none() {
+                self.holds.applied(&source);
+            }
+            let mut lane = lane(&record, load, self.holds);
+            for (_, arrival) in self.spool.waiting_of(&mut conn, &source).await? {
+                if lane.arrive(arrival) != Step::Skip {
+                    lane.spooled(arrival);
+                }
+            }
+            self.lanes.insert(source.clone(), lane);
+            self.watch(&source);
+        }
+        Ok(())
     }
 
     /// A status that was lost is told again: the newest of each lane says it for all before.
@@ -135,9 +184,16 @@ impl<'a> Round<'a> {
     }
 
     pub(crate) fn ready(&self, now: Instant) -> Option<(NodeId, i64)> {
-        self.lanes
-            .iter()
-            .find_map(|(source, lane)| lane.ready(now).map(|batch_id| (source.clone(), batch_id)))
+        let ready = |(source, lane): (&NodeId, &Lane)| {
+            let batch_id = lane.ready(now)?;
+            Some((source.clone(), batch_id))
+        };
+        // In turn, so that a lane with much to catch up does not keep the others waiting.
+        let behind = self.served.as_ref().and_then(|served| {
+            let others = (Bound::Excluded(served), Bound::Unbounded);
+            self.lanes.range::<NodeId, _>(others).find_map(ready)
+        });
+        behind.or_else(|| self.lanes.iter().find_map(ready))
     }
 
     /// When there is something to do although nothing arrives.
@@ -152,7 +208,9 @@ impl<'a> Round<'a> {
 
     /// Whether there is something to take, or on its way.
     pub(crate) fn expects(&self, now: Instant) -> bool {
-        self.intake.expects() || self.ready(now).is_some()
+        // What comes for a lane that waits for a load only goes into the spool.
+        let flows = self.intake.expects() && self.lanes.values().all(|lane| lane.waits_for().is_none());
+        flows || self.ready(now).is_some()
     }
 
     /// # Errors
@@ -164,12 +222,12 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether the message's batch was applied before.
-    pub(crate) fn knows(&self, delivery: &Delivery) -> bool {
+    /// Whether taking the message writes next to nothing: its batch was applied before, or waits for an initial load.
+    pub(crate) fn is_light(&self, delivery: &Delivery) -> bool {
         delivery.header().is_ok_and(|header| {
-            self.lanes
-                .get(&header.source)
-                .is_some_and(|lane| header.batch_id <= lane.position())
+            self.lanes.get(&header.source).is_some_and(|lane| {
+                header.batch_id <= lane.position() || lane.holds_back(&self.arrival(&header, None))
+            })
         })
     }
 
@@ -185,9 +243,7 @@ impl<'a> Round<'a> {
         };
         let source = header.source.clone();
         if !self.lanes.contains_key(&source) {
-            let mut conn = self.context.database.conn().await?;
-            self.ledger.add_lane(&mut conn, &source).await?;
-            self.lanes.insert(source.clone(), Lane::new(0));
+            self.add_lane(&source).await?;
         }
         let last = header.part == header.part_last;
         let body = if last {
@@ -199,12 +255,7 @@ impl<'a> Round<'a> {
             Some(Message::Lane(part)) if part.parts == [header.part] => Some(part),
             _ => None,
         };
-        let arrival = Arrival {
-            batch_id: header.batch_id,
-            previous: header.previous_batch_id.unwrap_or(0),
-            last,
-            whole: whole.is_some(),
-        };
+        let arrival = self.arrival(&header, whole.as_ref());
         let step = self
             .lanes
             .get(&source)
@@ -218,11 +269,37 @@ impl<'a> Round<'a> {
                 if let Some(lane) = self.lanes.get_mut(&source) {
                     lane.spooled(arrival);
                 }
-                self.watch_hole(&source);
+                self.watch(&source);
             }
         }
         self.acknowledge(delivery).await;
         Ok(())
+    }
+
+    /// The lane of a source that is heard of for the first time.
+    async fn add_lane(&mut self, source: &NodeId) -> Result<(), RoundError> {
+        let mut conn = self.context.database.conn().await?;
+        self.ledger.add_lane(&mut conn, source).await?;
+        let load = match *self.channel == ChannelId::reload() {
+            true => Load::NONE,
+            false => self.loads.of(&mut conn, source).await?,
+        };
+        let record = self.ledger.lane(&mut conn, source).await?;
+        let position = record.map_or(0, |record| record.position);
+        self.lanes.insert(source.clone(), Lane::new(position, load));
+        Ok(())
+    }
+
+    /// What its headers say of a message, and its body where that is the whole batch.
+    fn arrival(&self, header: &PartHeader, whole: Option<&LanePart>) -> Arrival {
+        let load_id = header.load_id.or_else(|| whole.and_then(|part| part.after_load));
+        Arrival {
+            batch_id: header.batch_id,
+            previous: header.previous_batch_id.unwrap_or(0),
+            last: header.part == header.part_last,
+            whole: whole.is_some(),
+            tie: LoadTie::new(self.channel, header.batch_id, load_id),
+        }
     }
 
     /// The batch was applied before; its status may have been lost.
@@ -262,7 +339,7 @@ impl<'a> Round<'a> {
         let batch = BatchKey {
             source: header.source.clone(),
             batch_id: header.batch_id,
-            previous: header.previous_batch_id.unwrap_or(0),
+            previous: self.lanes.get(&header.source).map_or(0, Lane::position),
         };
         let content = Content::Message(part, header.time_ms);
         match load_patiently(&mut self.loader, &batch, &content, Some(delivery)).await {
@@ -272,13 +349,30 @@ impl<'a> Round<'a> {
                 self.tell(&batch.source, vec![result]).await
             }
             Err(LoadError::Failed(result)) => {
-                self.hold(&batch, &result, Some(spool_part(header, delivery)))
-                    .await?;
+                self.hold(
+                    &batch,
+                    &result,
+                    Some((spool_part(header, delivery), self.arrival(header, Some(part)))),
+                )
+                .await?;
                 self.acknowledge(delivery).await;
                 self.tell(&batch.source, vec![*result]).await
             }
             Err(LoadError::Passing(err)) => Err(err.into()),
-            Err(LoadError::Overtaken | LoadError::Incomplete) => Err(RoundError::Overtaken),
+            Err(LoadError::Overtaken | LoadError::Incomplete) => Err(self.overtaken(&batch.source).await),
+        }
+    }
+
+    /// The lane is not where this round believes it to be.
+    async fn overtaken(&self, source: &NodeId) -> RoundError {
+        let known = self.lanes.get(source).map(Lane::load);
+        let now = async {
+            let mut conn = self.context.database.conn().await?;
+            self.loads.of(&mut conn, source).await
+        };
+        match now.await {
+            Ok(now) if *self.channel != ChannelId::reload() && known != Some(now) => RoundError::Moved,
+            _ => RoundError::Overtaken,
         }
     }
 
@@ -290,6 +384,7 @@ impl<'a> Round<'a> {
             batch_id,
             previous,
         };
+        self.served = Some(batch.source.clone());
         match load_patiently(&mut self.loader, &batch, &Content::Spool, None).await {
             Ok(result) => {
                 if let Some(by_hand) = &result.failure {
@@ -314,13 +409,13 @@ impl<'a> Round<'a> {
                 if let Some(lane) = self.lanes.get_mut(&batch.source) {
                     lane.incomplete(batch_id);
                 }
-                self.watch_hole(&batch.source);
+                self.watch(&batch.source);
                 tracing::warn!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id, "a part of a batch is missing; the lane waits for it");
                 self.intake.reopen();
                 Ok(())
             }
             Err(LoadError::Passing(err)) => Err(err.into()),
-            Err(LoadError::Overtaken) => Err(RoundError::Overtaken),
+            Err(LoadError::Overtaken) => Err(self.overtaken(&batch.source).await),
         }
     }
 
@@ -329,7 +424,7 @@ impl<'a> Round<'a> {
             lane.applied(batch.batch_id);
         }
         self.holds.applied(&batch.source);
-        self.watch_hole(&batch.source);
+        self.watch(&batch.source);
         tracing::debug!(node_id = %self.context.node, source = %batch.source, channel = %self.channel, batch_id = batch.batch_id, "batch applied");
     }
 
@@ -338,7 +433,7 @@ impl<'a> Round<'a> {
         &mut self,
         batch: &BatchKey,
         result: &BatchResult,
-        part: Option<SpoolPart<'_>>,
+        message: Option<(SpoolPart<'_>, Arrival)>,
     ) -> Result<bool, RoundError> {
         let before = self
             .lanes
@@ -347,8 +442,8 @@ impl<'a> Round<'a> {
             .filter(|hold| hold.batch_id == batch.batch_id);
         let attempts = before.map_or(0, |hold| hold.attempts);
         let failure = result.failure.as_ref();
-        let message = failure.map_or_else(String::new, |failure| failure.message.clone());
-        let news = before.is_none_or(|hold| hold.message != message);
+        let error = failure.map_or_else(String::new, |failure| failure.message.clone());
+        let news = before.is_none_or(|hold| hold.message != error);
         let pause = Backoff::pause_after(ATTEMPT_PAUSE, ATTEMPT_PAUSE_MAX, attempts);
         let next_ms = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(0);
 
@@ -360,12 +455,12 @@ impl<'a> Round<'a> {
             .await?;
         if !held {
             tx.rollback().await?;
-            return Err(RoundError::Overtaken);
+            return Err(self.overtaken(&batch.source).await);
         }
         if news {
             self.ledger.record(&mut tx, &batch.source, result).await?;
         }
-        if let Some(part) = part {
+        if let Some((part, _)) = message {
             self.spool.put(&mut tx, part).await?;
         }
         tx.commit().await?;
@@ -379,22 +474,19 @@ impl<'a> Round<'a> {
                 row_number = failure.map(|failure| failure.row_number),
                 sql_state = failure.map(|failure| failure.sql_state.as_str()),
                 sql_code = failure.map(|failure| failure.sql_code),
-                error = %message,
+                %error,
                 "batch failed; its lane is held, the batch is tried again"
             );
         }
         if let Some(lane) = self.lanes.get_mut(&batch.source) {
-            lane.spooled(Arrival {
-                batch_id: batch.batch_id,
-                previous: batch.previous,
-                last: true,
-                whole: false,
-            });
+            if let Some((_, arrival)) = message {
+                lane.spooled(arrival);
+            }
             let hold = Hold {
                 batch_id: batch.batch_id,
                 attempts: attempts + 1,
                 next_attempt: Instant::now() + pause,
-                message,
+                message: error,
             };
             self.holds.held(&batch.source, &hold);
             lane.held(hold);
@@ -402,9 +494,26 @@ impl<'a> Round<'a> {
         Ok(news)
     }
 
-    fn watch_hole(&mut self, source: &NodeId) {
+    /// Something has changed in the lane.
+    fn watch(&mut self, source: &NodeId) {
         let hole = self.lanes.get(source).and_then(Lane::hole);
         self.holes.see(source, hole, Instant::now());
+        self.watch_wait(source);
+    }
+
+    /// Tells once when a lane begins to wait for an initial load, and when it goes on.
+    fn watch_wait(&mut self, source: &NodeId) {
+        let (node_id, channel) = (&self.context.node, self.channel);
+        let waits_for = self.lanes.get(source).and_then(Lane::waits_for);
+        match self.waits.see(source, waits_for) {
+            Some(WaitNews::Begins(load_id)) => {
+                tracing::info!(%node_id, %source, %channel, load_id, "what comes after an initial load waits until that is complete");
+            }
+            Some(WaitNews::Ends(load_id)) => {
+                tracing::info!(%node_id, %source, %channel, load_id, "the initial load is over; the lane goes on");
+            }
+            None => {}
+        }
     }
 
     /// A lost acknowledgement brings the message again, and it is skipped then.
@@ -430,6 +539,19 @@ impl<'a> Round<'a> {
     }
 }
 
+/// A lane as its row says.
+fn lane(record: &LaneRecord, load: Load, holds: &Holds) -> Lane {
+    let mut lane = Lane::new(record.position, load);
+    if let Some((batch_id, attempts)) = record.held {
+        let mut hold = holds.begin(&record.source, batch_id, attempts, Instant::now());
+        if record.passed_over {
+            hold.next_attempt = Instant::now();
+        }
+        lane.held(hold);
+    }
+    lane
+}
+
 fn spool_part<'a>(header: &'a PartHeader, delivery: &'a Delivery) -> SpoolPart<'a> {
     SpoolPart {
         source: &header.source,
@@ -438,6 +560,7 @@ fn spool_part<'a>(header: &'a PartHeader, delivery: &'a Delivery) -> SpoolPart<'
         part: header.part,
         part_last: header.part_last,
         sent_ms: header.time_ms,
+        load_id: header.load_id,
         body: delivery.body(),
     }
 }

@@ -1,6 +1,6 @@
 //! Messages that wait in the target's database (`sym_incoming_spool`).
 
-use crate::lane::Arrival;
+use crate::lane::{Arrival, LoadTie};
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
@@ -22,6 +22,8 @@ pub(crate) struct SpoolPart<'a> {
     pub part_last: u32,
     /// When the router sent it, in milliseconds since 1970.
     pub sent_ms: i64,
+    /// The initial load that it names.
+    pub load_id: Option<i64>,
     pub body: &'a [u8],
 }
 
@@ -48,7 +50,7 @@ impl Spool {
     pub(crate) async fn put(&self, sql: &mut dyn Sql, part: SpoolPart<'_>) -> Result<(), DbError> {
         let statement = format!(
             "insert into {} (source_node_id, channel_id, batch_id, part, part_last, previous_batch_id, body, \
-             receive_time, sent_ms) values (?, ?, ?, ?, ?, ?, ?, {}, ?){}",
+             receive_time, sent_ms, load_id) values (?, ?, ?, ?, ?, ?, ?, {}, ?, ?){}",
             self.table,
             sql.kind().now(),
             sql.kind()
@@ -63,6 +65,7 @@ impl Spool {
             part.previous.into(),
             Param::Bytes(part.body.to_vec()),
             part.sent_ms.into(),
+            part.load_id.into(),
         ];
         sql.execute(&statement, &params).await.map(drop)
     }
@@ -72,20 +75,44 @@ impl Spool {
     /// # Errors
     /// [`DbError`] as the database says.
     pub(crate) async fn waiting(&self, sql: &mut dyn Sql) -> Result<Vec<(NodeId, Arrival)>, DbError> {
+        self.select(sql, "", &[self.channel.as_str().into()]).await
+    }
+
+    /// The same of one source.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn waiting_of(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+    ) -> Result<Vec<(NodeId, Arrival)>, DbError> {
+        let params = [self.channel.as_str().into(), source.as_str().into()];
+        self.select(sql, " and source_node_id = ?", &params).await
+    }
+
+    async fn select(
+        &self,
+        sql: &mut dyn Sql,
+        condition: &str,
+        params: &[Param],
+    ) -> Result<Vec<(NodeId, Arrival)>, DbError> {
         let question = format!(
-            "select source_node_id, batch_id, part, part_last, previous_batch_id from {} \
-             where channel_id = ? order by source_node_id, batch_id, part",
+            "select source_node_id, batch_id, part, part_last, previous_batch_id, load_id from {} \
+             where channel_id = ?{condition} order by source_node_id, batch_id, part",
             self.table
         );
         let mut waiting = Vec::new();
-        sql.query_each(&question, &[self.channel.as_str().into()], &mut |row| {
+        sql.query_each(&question, params, &mut |row| {
             let source = NodeId::new(row.text(0)?)
                 .map_err(|err| DbError::unexpected(format!("{}: {err}", self.table)))?;
+            let batch_id = row.int(1)?;
             let arrival = Arrival {
-                batch_id: row.int(1)?,
+                batch_id,
                 previous: row.int(4)?,
                 last: row.int(2)? == row.int(3)?,
                 whole: false,
+                tie: LoadTie::new(&self.channel, batch_id, row.opt_int(5)?),
             };
             waiting.push((source, arrival));
             Ok(())
@@ -125,6 +152,28 @@ impl Spool {
             sent_ms: row.opt_int(1)?.unwrap_or(0),
             body: row.bytes(2)?,
         }))
+    }
+
+    /// Removes all batches of the source's other lanes up to `batch_id`.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn remove_others_through(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+        batch_id: i64,
+    ) -> Result<(), DbError> {
+        let statement = format!(
+            "delete from {} where source_node_id = ? and channel_id <> ? and batch_id <= ?",
+            self.table
+        );
+        let params = [
+            source.as_str().into(),
+            self.channel.as_str().into(),
+            batch_id.into(),
+        ];
+        sql.execute(&statement, &params).await.map(drop)
     }
 
     /// Removes all batches of a lane up to `batch_id`.

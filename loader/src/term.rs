@@ -3,6 +3,7 @@
 use crate::channel::{ChannelTask, Context};
 use crate::dialect;
 use crate::freshness::Freshness;
+use crate::initial_load::LoadNews;
 use crate::policy::{Look, Policy};
 use crate::purge;
 use crate::status;
@@ -66,6 +67,7 @@ impl Term<'_> {
             hostname: hostname(),
             policy,
             turns: Turns::default(),
+            news: LoadNews::default(),
         };
         let stop = shutdown.child_token();
         let mut tasks = JoinSet::new();

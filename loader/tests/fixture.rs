@@ -127,13 +127,16 @@ impl Fixture {
             channel: part.channel.clone(),
             batch_id: part.batch_id,
             previous_batch_id: Some(part.previous_batch_id),
-            batch_type: BatchType::Event,
+            batch_type: match part.load {
+                Some(_) => BatchType::InitialLoad,
+                None => BatchType::Event,
+            },
             rows: 1,
             part: part.part,
             part_last: part.part_last,
             configuration_version: 1,
             time_ms: 0,
-            load_id: None,
+            load_id: part.load.as_ref().map(|load| load.load_id).or(part.after_load),
             group: None,
         };
         let body = Message::Lane(part.clone()).encode().expect("encode");

@@ -4,6 +4,7 @@ mod agent;
 mod fixture;
 mod following;
 mod ledger;
+mod loads;
 mod node;
 mod origin;
 mod purge;

@@ -5,6 +5,7 @@
 //! insert has to become an update or the other way round. Whatever happens, one change writes its row once, so
 //! that the target's own triggers fire once.
 
+mod clear;
 mod origin;
 mod row;
 pub(crate) mod savepoint;

@@ -4,11 +4,12 @@
 //! position that the batch follows. So a batch is applied once however often it comes, also by two loaders
 //! that were started by mistake.
 
+mod jump;
 mod note;
 
 use note::PASSED_OVER;
 use symstream_shared::batch_status::BatchStatus;
-use symstream_shared::db::{DbError, Param, Sql, time_ms};
+use symstream_shared::db::{DbError, Param, Row, Sql, time_ms};
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{BatchFailure, BatchResult};
@@ -32,6 +33,8 @@ pub(crate) struct Ledger {
     lane: String,
     batch: String,
     history: String,
+    load: String,
+    configured: String,
     channel: ChannelId,
 }
 
@@ -41,6 +44,8 @@ impl Ledger {
             lane: tables.name("incoming_lane"),
             batch: tables.name("incoming_batch"),
             history: tables.name("incoming_batch_hist"),
+            load: tables.name("incoming_load"),
+            configured: tables.name("channel"),
             channel: channel.clone(),
         }
     }
@@ -50,40 +55,63 @@ impl Ledger {
     /// # Errors
     /// [`DbError`] as the database says.
     pub(crate) async fn lanes(&self, sql: &mut dyn Sql) -> Result<Vec<LaneRecord>, DbError> {
-        let question = format!(
-            "select source_node_id, batch_id, held_batch_id, attempt_count, statement_batch_id from {} \
-             where channel_id = ?",
-            self.lane
-        );
+        let question = format!("{} where channel_id = ?", self.select_lanes());
         let rows = sql.query(&question, &[self.channel.as_str().into()]).await?;
-        rows.iter()
-            .map(|row| {
-                let source = NodeId::new(row.text(0)?)
-                    .map_err(|err| DbError::unexpected(format!("{}: {err}", self.lane)))?;
-                let attempts = u32::try_from(row.int(3)?).unwrap_or(u32::MAX);
-                Ok(LaneRecord {
-                    source,
-                    position: row.int(1)?,
-                    held: row.opt_int(2)?.map(|batch_id| (batch_id, attempts)),
-                    passed_over: row.opt_int(4)? == Some(PASSED_OVER),
-                })
-            })
-            .collect()
+        rows.iter().map(|row| self.lane_record(row)).collect()
     }
 
-    /// Makes the lane of a source that is heard of for the first time.
+    /// The lane of one source; `None` where nothing of it has come yet.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn lane(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+    ) -> Result<Option<LaneRecord>, DbError> {
+        let question = format!(
+            "{} where channel_id = ? and source_node_id = ?",
+            self.select_lanes()
+        );
+        let params = [self.channel.as_str().into(), source.as_str().into()];
+        let row = sql.query_opt(&question, &params).await?;
+        row.map(|row| self.lane_record(&row)).transpose()
+    }
+
+    fn select_lanes(&self) -> String {
+        format!(
+            "select source_node_id, batch_id, held_batch_id, attempt_count, statement_batch_id from {}",
+            self.lane
+        )
+    }
+
+    fn lane_record(&self, row: &Row) -> Result<LaneRecord, DbError> {
+        let source =
+            NodeId::new(row.text(0)?).map_err(|err| DbError::unexpected(format!("{}: {err}", self.lane)))?;
+        let attempts = u32::try_from(row.int(3)?).unwrap_or(u32::MAX);
+        Ok(LaneRecord {
+            source,
+            position: row.int(1)?,
+            held: row.opt_int(2)?.map(|batch_id| (batch_id, attempts)),
+            passed_over: row.opt_int(4)? == Some(PASSED_OVER),
+        })
+    }
+
+    /// Makes the lane of a source that is heard of for the first time; behind the source's initial load where it had one.
     ///
     /// # Errors
     /// [`DbError`] as the database says.
     pub(crate) async fn add_lane(&self, sql: &mut dyn Sql, source: &NodeId) -> Result<(), DbError> {
         let statement = format!(
             "insert into {} (source_node_id, channel_id, batch_id, attempt_count, update_time) \
-             values (?, ?, 0, 0, {}){}",
+             values (?, ?, coalesce((select floor_batch_id from {} where source_node_id = ?), 0), 0, {}){}",
             self.lane,
+            self.load,
             sql.kind().now(),
             sql.kind().or_ignore(&["source_node_id", "channel_id"])
         );
-        let params = [source.as_str().into(), self.channel.as_str().into()];
+        let source = source.as_str();
+        let params = [source.into(), self.channel.as_str().into(), source.into()];
         sql.execute(&statement, &params).await.map(drop)
     }
 

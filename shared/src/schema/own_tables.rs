@@ -71,6 +71,8 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::bytes("body").required(),
             C::timestamp("receive_time"),
             C::big_int("sent_ms"),
+            // The initial load that the batch belongs to (channel `reload`) or waits for.
+            C::big_int("load_id"),
         ],
         key: &["source_node_id", "channel_id", "batch_id", "part"],
         indexes: &[],
@@ -132,6 +134,8 @@ pub(super) const TABLES: &[TableSpec] = &[
             C::timestamp("end_time"),
             // How far the load's source knew this node's own changes: `channel=batch_id` as CSV.
             C::long_varchar("seen_batches"),
+            // The newest load that began here: no lane of the source starts below it. A load may be cancelled before it begins.
+            C::big_int("floor_batch_id").required().default(D::Int(0)),
         ],
         key: &["source_node_id"],
         indexes: &[],
