@@ -6,7 +6,6 @@ use crate::network::PATIENCE;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use symstream_shared::db::DbError;
 use tokio::task::JoinHandle;
 
 /// The table that writers write: every node has the same.
@@ -32,11 +31,26 @@ pub struct Writer {
 impl Writer {
     /// Starts one, whose keys begin with `name`.
     pub fn start(database: &TestDatabase, name: &str) -> Self {
+        let name = name.to_owned();
+        let mut number: u64 = 0;
+        Self::start_making(database, PACE, move || {
+            number += 1;
+            transaction(&name, number)
+        })
+    }
+
+    /// Starts one that writes what `make` says, a transaction each time.
+    pub fn start_making(
+        database: &TestDatabase,
+        pace: Duration,
+        make: impl FnMut() -> String + Send + 'static,
+    ) -> Self {
         let committed = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(write(
             database.clone(),
-            name.to_owned(),
+            pace,
+            make,
             Arc::clone(&committed),
             Arc::clone(&stop),
         ));
@@ -80,20 +94,25 @@ impl Writer {
     }
 }
 
-async fn write(database: TestDatabase, name: String, committed: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
-    let mut pace = tokio::time::interval(PACE);
-    let mut number: u64 = 0;
+async fn write(
+    database: TestDatabase,
+    pace: Duration,
+    mut make: impl FnMut() -> String + Send,
+    committed: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+) {
+    let mut pace = tokio::time::interval(pace);
     while !stop.load(Ordering::Relaxed) {
         pace.tick().await;
-        number += 1;
-        // A transaction whose connection was lost may be committed or not; the next one has keys of its own.
-        if transaction(&database, &name, number).await.is_ok() {
+        // A transaction whose connection was lost may be committed or not.
+        if database.try_transaction(&make()).await.is_ok() {
             committed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-async fn transaction(database: &TestDatabase, name: &str, number: u64) -> Result<(), DbError> {
+/// The next transaction has keys of its own.
+fn transaction(name: &str, number: u64) -> String {
     let mut sql = format!(
         "insert into item (id, amount, note) values ('{name}-{number}', 0, 'new');\n\
          update item set amount = amount + 1 where id = '{name}-{number}';\n\
@@ -106,5 +125,5 @@ async fn transaction(database: &TestDatabase, name: &str, number: u64) -> Result
             number.saturating_sub(5)
         ));
     }
-    database.try_transaction(&sql).await
+    sql
 }

@@ -8,6 +8,7 @@ mod faults;
 mod following;
 mod hard_cases;
 mod harness;
+mod loads;
 mod random_configuration;
 mod refused_row;
 mod runtime_columns;
