@@ -111,6 +111,13 @@ id!(
     "engine name"
 );
 
+impl ExternalId {
+    /// What stands for every external id in `sym_parameter`.
+    pub fn all() -> Self {
+        Self("ALL".to_owned())
+    }
+}
+
 impl ChannelId {
     /// The channel of initial loads. Its name is reserved: no user's channel may have it.
     pub const RELOAD: &'static str = "reload";

@@ -49,7 +49,8 @@ fn readable(mut message: Message) -> Result<Value, Failure> {
         | Message::HeartbeatRecorded
         | Message::FreeLanes(_)
         | Message::LanesFreed
-        | Message::LanesEnd(_) => {}
+        | Message::LanesEnd(_)
+        | Message::GroupTails(_) => {}
     }
     serde_json::to_value(message)
         .map_err(|err| Failure::Failed(format!("the message has no form in JSON: {err}")))

@@ -19,6 +19,8 @@ pub struct Config {
     pub nodes: HashMap<NodeId, Node>,
     /// The nodes that are registered.
     pub registered: HashSet<NodeId>,
+    /// When each of them was registered, in milliseconds since 1970: a node that is registered again has another time.
+    pub registration_ms: HashMap<NodeId, i64>,
     /// Which group sends to which.
     pub links: HashMap<(GroupId, GroupId), NodeGroupLink>,
     /// The channels.
@@ -88,8 +90,11 @@ impl Config {
                 let node = Node::read(row)?;
                 self.nodes.insert(node.node_id.clone(), node);
             }
-            "node_security" if row.opt_time("registration_time")?.is_some() => {
-                self.registered.insert(row.id("node_id")?);
+            "node_security" => {
+                if let Some(time_ms) = row.opt_time("registration_time")? {
+                    self.registered.insert(row.id("node_id")?);
+                    self.registration_ms.insert(row.id("node_id")?, time_ms);
+                }
             }
             "node_group_link" => {
                 let link = NodeGroupLink::read(row)?;
@@ -124,7 +129,7 @@ impl Config {
                     value: row.opt_text("param_value").unwrap_or_default(),
                 });
             }
-            // Nodes that are not registered, and tables that nodes keep a copy of without a rule following from them.
+            // Tables that nodes keep a copy of without a rule following from them.
             _ => {}
         }
         Ok(())

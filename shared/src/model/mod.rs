@@ -4,6 +4,7 @@
 //! tables of the application, and which of a group's nodes may get anything.
 
 mod adopt;
+mod broadcast;
 mod config;
 mod entity;
 mod error;

@@ -7,6 +7,7 @@ use super::Message;
 use super::load::Loading;
 use crate::id::{GroupId, NodeId};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A message for the nodes of a group (`sym.group.…`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,4 +30,28 @@ pub struct Audience {
     pub excluded: Vec<NodeId>,
     /// Nodes that may not apply it before a load is complete.
     pub loading: Vec<Loading>,
+    /// When the group's newest node was registered, in milliseconds since 1970, as far as the configuration knows that
+    /// the batch was routed by: it is for every node that was registered until then and is not named in `excluded`.
+    #[serde(default)]
+    pub registered_until_ms: i64,
+}
+
+/// Where the groups' lanes of one source and channel end (`sym.tail.…`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTails {
+    /// Each group's.
+    pub groups: BTreeMap<GroupId, GroupTail>,
+}
+
+/// Where a group's lane ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTail {
+    /// Its last batch.
+    pub batch_id: i64,
+    /// The batch before that.
+    pub previous_batch_id: i64,
+    /// The nodes whose last batch it is, too, each with the time of its registration.
+    pub members: BTreeMap<NodeId, i64>,
+    /// Those of them that took part from this batch on.
+    pub joined: BTreeSet<NodeId>,
 }

@@ -18,7 +18,7 @@ pub use batch::{
 };
 pub use configuration::{Configuration, ConfigurationTable};
 pub use control::{FreeLanes, Heartbeat, RegistrationReply, RegistrationRequest};
-pub use group::{Audience, GroupMessage};
+pub use group::{Audience, GroupMessage, GroupTail, GroupTails};
 pub use load::{ClearTable, LoadBegin, LoadPart, LoadStep, Loading, Seen};
 pub use report::{
     BatchFailure, BatchResult, Contact, DataRange, GroupRows, RoutedReport, StatusReport, TargetRows,
@@ -63,6 +63,8 @@ pub enum Message {
     LanesFreed,
     /// The answer to it where it does not say before what: the sequence that the next message will have.
     LanesEnd(u64),
+    /// Where groups' lanes end (`sym.tail.…`).
+    GroupTails(GroupTails),
 }
 
 /// One of `count` consecutive pieces of an encoded [`Message`]; put together in order they are its body.
