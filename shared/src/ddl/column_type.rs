@@ -78,6 +78,50 @@ impl ColumnType {
         })
     }
 
+    /// The attribute `type`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::Tinyint => "TINYINT",
+            Self::Smallint => "SMALLINT",
+            Self::Integer => "INTEGER",
+            Self::Bigint => "BIGINT",
+            Self::Decimal(_) => "DECIMAL",
+            Self::Real => "REAL",
+            Self::Double => "DOUBLE",
+            Self::Char(_) => "CHAR",
+            Self::Varchar(_) => "VARCHAR",
+            Self::LongText => "LONGVARCHAR",
+            Self::Binary(_) => "VARBINARY",
+            Self::LongBinary => "BLOB",
+            Self::Date => "DATE",
+            Self::Time => "TIME",
+            Self::Timestamp => "TIMESTAMP",
+        }
+    }
+
+    /// The attribute `size`, where the type has one.
+    pub(super) fn size(self) -> Option<String> {
+        match self {
+            Self::Char(length) | Self::Varchar(length) | Self::Binary(length) => Some(length.to_string()),
+            Self::Decimal(size) => size.map(|(precision, scale)| format!("{precision},{scale}")),
+            _ => None,
+        }
+    }
+
+    /// Both, for people.
+    pub(super) fn name_and_size(self) -> String {
+        match self.size() {
+            Some(size) => format!("{}({size})", self.name()),
+            None => self.name().to_owned(),
+        }
+    }
+
+    /// Whether its values are texts.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Char(_) | Self::Varchar(_) | Self::LongText)
+    }
+
     /// Whether its values are numbers, which SQL writes without quotes.
     pub(super) fn is_number(self) -> bool {
         matches!(

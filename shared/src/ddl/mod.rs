@@ -7,16 +7,22 @@ mod column_type;
 mod create;
 mod dialect;
 mod existing;
+mod export;
 mod model;
+mod native;
+mod read;
 mod render;
 mod xml;
 
 pub use column_type::ColumnType;
 pub use create::{Creation, create, create_missing};
 pub use dialect::{Dialect, of as dialect};
+pub use export::{ExportTable, export};
 pub use model::{Column, ForeignKey, Index, ReferenceAction, Table};
+pub use native::NativeType;
+pub use read::{Described, read};
 pub use render::boolean;
-pub use xml::{DataRow, DatabaseReader, Field, Item, XmlError};
+pub use xml::{DataRow, DatabaseReader, Field, Item, XmlError, escape, is_xml_text};
 
 use crate::db::DbError;
 

@@ -1,6 +1,7 @@
 //! A database schema in the terms of the DdlUtils/Torque format, before any dialect.
 
 use super::column_type::ColumnType;
+use super::native::NativeType;
 
 /// A table with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +25,8 @@ pub struct Column {
     pub name: String,
     /// What it holds.
     pub column_type: ColumnType,
+    /// The type in the words of the database that it comes from, where the format's type says less.
+    pub native: Option<NativeType>,
     /// Whether null is refused.
     pub required: bool,
     /// Whether it is part of the primary key.
@@ -76,6 +79,16 @@ impl ReferenceAction {
             _ => Err(format!(
                 "{word:?} is no action (cascade, setnull, setdefault, restrict, none)"
             )),
+        }
+    }
+
+    /// DdlUtils' word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Cascade => "cascade",
+            Self::SetNull => "setnull",
+            Self::SetDefault => "setdefault",
+            Self::Restrict => "restrict",
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) ->
         warnings: Vec::new(),
     };
     for table in tables {
+        statements.warnings.extend(warnings(dialect, table, all));
         statements
             .tables
             .push((table.name.clone(), create_table(dialect, table, all)?));
@@ -44,6 +45,38 @@ pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) ->
         }
     }
     Ok(statements)
+}
+
+/// What becomes something else than it was where the description comes from.
+fn warnings(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |column: &Column, was: &str, is: &str| {
+        warnings.push(format!(
+            "column {} of table {}: {was} becomes {is}",
+            column.name, table.name
+        ));
+    };
+    for column in &table.columns {
+        let in_key = is_in_key(table, column, all);
+        let (Ok(here), Ok(plain)) = (
+            dialect.type_name(column.column_type, in_key),
+            dialect.type_name(column.column_type, false),
+        ) else {
+            continue;
+        };
+        match &column.native {
+            Some(native) if native.kind() == dialect.kind() => {}
+            Some(native) if native.sql().is_empty() => warn(column, "a column without a type", &here),
+            Some(native) => warn(column, &format!("{}'s {}", native.kind(), native.sql()), &here),
+            None if here != plain => warn(
+                column,
+                column.column_type.name(),
+                &format!("{here}, because a key needs a length"),
+            ),
+            None => {}
+        }
+    }
+    warnings
 }
 
 fn create_table(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Result<String, String> {
@@ -105,7 +138,14 @@ fn column_definition(
             AutoIncrement::Suffix(text) => suffix = text,
         }
     }
-    let type_name = dialect.type_name(column.column_type, in_key)?;
+    let native = column
+        .native
+        .as_ref()
+        .filter(|native| native.kind() == dialect.kind());
+    let type_name = match native {
+        Some(native) => native.sql().to_owned(),
+        None => dialect.type_name(column.column_type, in_key)?,
+    };
     let default = match &column.default {
         Some(default) => format!(
             " default {}",

@@ -77,7 +77,11 @@ impl<'a> Attributes<'a> {
             required: self.flag("required")?,
             primary_key: self.flag("primaryKey")?,
             auto_increment: self.flag("autoIncrement")?,
-            default: self.text("default").filter(|default| !default.is_empty()),
+            // Nothing means something to a text only: other tools write it where there is no default.
+            default: self
+                .text("default")
+                .filter(|default| !default.is_empty() || column_type.is_text()),
+            native: None,
             name,
         })
     }

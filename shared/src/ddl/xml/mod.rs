@@ -4,13 +4,17 @@
 
 mod attributes;
 mod lines;
+mod writer;
 
 use super::model::{ForeignKey, Index, Table};
+use super::native::NativeType;
 use attributes::Attributes;
 use lines::LineCounter;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use std::io::BufRead;
+pub(super) use writer::{document_end, document_start, table as write_table};
+pub use writer::{escape, is_xml_text};
 
 /// What the file has next.
 #[derive(Debug, PartialEq, Eq)]
@@ -142,9 +146,12 @@ impl<R: BufRead> DatabaseReader<R> {
 
     fn enter(&mut self, tag: &BytesStart<'_>, line: usize) -> Result<String, String> {
         let name = tag.name().as_ref().to_owned();
-        // What other platforms call a column, and what mysqldump says of a table, adds nothing here.
+        // What other tools say of other platforms, and what mysqldump says of a table, adds nothing here.
         if self.ignored > 0 || name.starts_with("platform-") || name == "table_structure" {
             self.ignored += 1;
+            if self.ignored == 1 && name == "platform-column" {
+                self.native_type(&Attributes::read(tag, &name)?);
+            }
             return Ok(name);
         }
         let attributes = Attributes::read(tag, &name)?;
@@ -220,6 +227,17 @@ impl<R: BufRead> DatabaseReader<R> {
             (Some(parent), name) => return Err(format!("<{name}> has no meaning inside of <{parent}>")),
         }
         Ok(name)
+    }
+
+    /// Our own exports say the type in the source's words there.
+    fn native_type(&mut self, attributes: &Attributes<'_>) {
+        if let (Some("column"), Some(column)) = (
+            self.open.last().map(String::as_str),
+            self.table.columns.last_mut(),
+        ) && let (Some(name), Some(sql)) = (attributes.text("name"), attributes.text("definition"))
+        {
+            column.native = NativeType::of_platform(&name, &sql);
+        }
     }
 
     fn leave(&mut self, name: &str) -> Result<Option<Item>, String> {
