@@ -110,6 +110,11 @@ impl Bus {
         }
     }
 
+    /// Whether the broker asks for logins, as the server says that is connected now.
+    pub fn asks_for_login(&self) -> bool {
+        self.client.server_info().auth_required
+    }
+
     /// Tells the registration server that this node lives, and returns when that is recorded.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod captured;
 mod control;
 mod delivery;
 mod error;
+mod forget;
 mod free;
 mod given_out;
 mod header;

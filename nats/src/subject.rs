@@ -150,6 +150,18 @@ impl Subjects {
         )
     }
 
+    /// The tails of all lanes to a node.
+    pub(crate) fn tails_to(&self, target: &NodeId) -> String {
+        format!("{}.tail.{SHARD}.{}.>", self.prefix, token(target.as_str()))
+    }
+
+    /// All lanes to a node, of either kind of link.
+    pub(crate) fn all_lanes_to(&self, target: &NodeId) -> impl Iterator<Item = String> {
+        [LinkAction::Push, LinkAction::WaitForPull]
+            .map(|action| format!("{}.node.{}.{}.>", self.prefix, shard(action), token(target.as_str())))
+            .into_iter()
+    }
+
     pub(crate) fn all_tails(&self) -> String {
         format!("{}.tail.>", self.prefix)
     }
@@ -272,6 +284,12 @@ impl Subjects {
         }
     }
 
+    /// Whether a consumer is a node's: of a lane to it, or its recorder's.
+    pub(crate) fn is_consumer_of(name: &str, node: &NodeId) -> bool {
+        name.strip_prefix(&token(node.as_str()))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("=="))
+    }
+
     pub(crate) fn recorder_consumer(source: &NodeId) -> String {
         token(source.as_str())
     }
@@ -304,6 +322,8 @@ mod tests {
         );
         assert_eq!(subjects.all_nodes(), ["sym.node.0.>", "sym.node.0-wait.>"]);
         assert_eq!(Subjects::lane_consumer(&s, &channel, push), "s=2E1==sale");
+        assert!(Subjects::is_consumer_of("s=2E1==sale", &s) && Subjects::is_consumer_of("s=2E1", &s));
+        assert!(!Subjects::is_consumer_of("s=2E1=2E==sale", &s) && !Subjects::is_consumer_of("s=2E1x", &s));
         assert_eq!(Subjects::lane_consumer(&s, &channel, wait), "s=2E1==sale==wait");
         assert_eq!(subjects.status(&s, &t, &channel), "sym.status.s=2E1.t.sale");
         assert_eq!(subjects.routed(&s, &channel), "sym.routed.s=2E1.sale");

@@ -3,7 +3,7 @@
 use crate::configuration_cache::ConfigurationCache;
 use crate::error::Error;
 use crate::forgotten::ForgottenTriggers;
-use crate::registrar::Registrar;
+use crate::registrar::{Registrar, Relay};
 use crate::route::BatchRouter;
 use crate::{held, partition};
 use std::sync::Arc;
@@ -50,8 +50,13 @@ impl Service {
             };
             loops.spawn(registrar.clone().publish_configurations(stop.clone()));
             loops.spawn(registrar.clone().answer_registrations(stop.clone()));
+            loops.spawn(registrar.clone().watch_openings(stop.clone()));
+            loops.spawn(registrar.clone().clear_up(stop.clone()));
             loops.spawn(registrar.clone().free_lanes(stop.clone()));
             loops.spawn(registrar.record_heartbeats(stop.clone()));
+        } else {
+            let relay = Relay::new(self.engine.clone(), bus.clone())?;
+            loops.spawn(relay.run(stop.clone()));
         }
         let router = Arc::new(BatchRouter {
             bus: bus.clone(),

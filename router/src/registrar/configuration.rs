@@ -188,6 +188,11 @@ impl Registrar {
         Ok(())
     }
 
+    /// Makes a node's consumers, whatever this process thinks to have made.
+    pub(super) async fn ensure_consumers_of(&self, config: &Config, node: &NodeId) -> Result<(), BusError> {
+        self.bus.ensure_node(node, &lane_consumers(config, node)).await
+    }
+
     /// Publishes a version in place of the one before, which NATS has as long as it lost nothing.
     pub(super) async fn publish_version(
         &self,

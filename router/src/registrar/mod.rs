@@ -8,7 +8,11 @@ mod free;
 mod heartbeat;
 mod news;
 mod registration;
+mod relay;
+mod removal;
 mod version;
+
+pub(crate) use relay::Relay;
 
 use crate::error::Error;
 use std::time::Duration;
@@ -88,6 +92,22 @@ impl Registrar {
     /// [`Error::Database`] when the database refuses the login.
     pub(crate) async fn answer_registrations(self, shutdown: CancellationToken) -> Result<(), Error> {
         registration::run(self, shutdown).await
+    }
+
+    /// Closes open registrations whose time is over, and notes those that were opened by SQL, until asked to stop.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the database refuses the login.
+    pub(crate) async fn watch_openings(self, shutdown: CancellationToken) -> Result<(), Error> {
+        registration::openings::run(self, shutdown).await
+    }
+
+    /// Removes what NATS keeps for nodes that were removed, until asked to stop.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the database refuses the login.
+    pub(crate) async fn clear_up(self, shutdown: CancellationToken) -> Result<(), Error> {
+        removal::run(self, shutdown).await
     }
 
     /// Records nodes' heartbeats until asked to stop.
