@@ -13,5 +13,6 @@ mod random_configuration;
 mod refused_row;
 mod runtime_columns;
 mod tables;
+mod tiers;
 mod transactions;
 mod values;

@@ -13,7 +13,7 @@ use symstream_tests::usage::peak_memory;
 const TRANSACTIONS: i64 = 60;
 const ROWS: i64 = 200;
 /// What each process of the node may take, however much waits for it: what waits here is several times that.
-const MEMORY_MAX_KIB: u64 = 300 * 1024;
+const MEMORY_MAX_KIB: u64 = 100 * 1024;
 
 async fn comes_back(kinds: [DatabaseKind; 2]) {
     let tables = ["urgent", "later"];
