@@ -33,6 +33,8 @@ pub struct Deliveries {
 /// One message.
 pub struct Delivery {
     message: Message,
+    /// What is said of it instead of its headers.
+    header: Option<PartHeader>,
     client: async_nats::Client,
     /// Its sequence in its stream.
     pub sequence: u64,
@@ -78,7 +80,7 @@ impl Bus {
         )
     }
 
-    fn deliveries(&self, stream: String, consumer: String, reset: bool) -> Deliveries {
+    pub(crate) fn deliveries(&self, stream: String, consumer: String, reset: bool) -> Deliveries {
         Deliveries {
             bus: self.clone(),
             stream,
@@ -118,6 +120,7 @@ impl Deliveries {
                     };
                     return Delivery {
                         message,
+                        header: None,
                         client: self.bus.client.clone(),
                         sequence,
                         pending,
@@ -225,7 +228,18 @@ impl Delivery {
     /// # Errors
     /// [`BusError::Malformed`] when the message is no part of a batch.
     pub fn header(&self) -> Result<PartHeader, BusError> {
+        if let Some(header) = &self.header {
+            return Ok(header.clone());
+        }
         PartHeader::from_map(&self.message.subject, self.headers())
+    }
+
+    /// The same message with other headers: those that a group's message has for one of its nodes.
+    pub fn with_header(self, header: PartHeader) -> Self {
+        Self {
+            header: Some(header),
+            ..self
+        }
     }
 
     pub(crate) fn headers(&self) -> Option<&async_nats::HeaderMap> {

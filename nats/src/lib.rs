@@ -15,6 +15,7 @@ mod error;
 mod forget;
 mod free;
 mod given_out;
+mod group;
 mod header;
 mod hold;
 mod lane;
@@ -28,6 +29,7 @@ pub use control::{ConfigurationChanges, HeartbeatCall, Heartbeats, RegistrationC
 pub use delivery::{Deliveries, Delivery};
 pub use error::BusError;
 pub use free::{FreeCall, Frees};
+pub use group::GroupConsumer;
 pub use header::{BatchType, PartHeader};
 pub use hold::{CaptureStream, CapturedMessage, Hold};
 pub use lane::{LaneId, Tail};

@@ -14,13 +14,15 @@ pub const PARTITION_COUNT: u32 = 16;
 /// After how long another router gets the message of one that died or froze.
 const ROUTER_ACK_WAIT: Duration = Duration::from_secs(5);
 /// After how long an agent gets a message again that it did not acknowledge.
-const AGENT_ACK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const AGENT_ACK_WAIT: Duration = Duration::from_secs(30);
 /// Messages that a recorder may hold unacknowledged; order does not depend on it.
 const RECORDER_ACK_PENDING: u64 = 64;
 /// More consumers than any deployment has; without it nats-server 2.15 stops at 1,000 (fact 8).
 const CONSUMERS_MAX: i32 = 100_000;
 /// How long captured batches stay for replays by the router; the source has them until all targets do.
 const CAPTURE_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long batches for groups stay for nodes that are away.
+const GROUP_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A consumer that a node needs: for the batches of one channel that reach it by links of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +69,11 @@ impl Bus {
                 ..log(subjects.capture_stream(), vec![subjects.capture_filter()])
             },
             queue(subjects.node_stream(), subjects.all_nodes()),
+            Config {
+                max_age: GROUP_AGE_MAX,
+                duplicate_window: Duration::from_secs(120),
+                ..log(subjects.group_stream(), vec![subjects.all_groups()])
+            },
             Config {
                 max_messages_per_subject: 1,
                 discard: DiscardPolicy::Old,

@@ -1,7 +1,7 @@
 //! The one place where subjects and the names of streams and consumers are spelled (`spec/contract.md`,
 //! subjects).
 
-use symstream_shared::id::{ChannelId, EngineName, NodeId};
+use symstream_shared::id::{ChannelId, EngineName, GroupId, NodeId};
 use symstream_shared::model::LinkAction;
 
 /// Subjects and names under one prefix (`sync.table.prefix`).
@@ -53,6 +53,10 @@ impl Subjects {
 
     pub(crate) fn node_stream(&self) -> String {
         self.stream(&format!("NODE_{SHARD}"))
+    }
+
+    pub(crate) fn group_stream(&self) -> String {
+        self.stream("GROUP")
     }
 
     pub(crate) fn lanes_stream(&self) -> String {
@@ -140,6 +144,39 @@ impl Subjects {
             .into()
     }
 
+    pub(crate) fn group(&self, group: &GroupId, channel: &ChannelId, source: &NodeId) -> String {
+        format!(
+            "{}.group.{}.{}.{}",
+            self.prefix,
+            token(group.as_str()),
+            token(channel.as_str()),
+            token(source.as_str())
+        )
+    }
+
+    pub(crate) fn group_channel(&self, group: &GroupId, channel: &ChannelId) -> String {
+        format!(
+            "{}.group.{}.{}.*",
+            self.prefix,
+            token(group.as_str()),
+            token(channel.as_str())
+        )
+    }
+
+    pub(crate) fn all_groups(&self) -> String {
+        format!("{}.group.>", self.prefix)
+    }
+
+    /// Where the lanes of all groups end, among the tails of nodes' lanes: no node's token has two `=` in a row.
+    pub(crate) fn group_tails(&self, channel: &ChannelId, source: &NodeId) -> String {
+        format!(
+            "{}.tail.{SHARD}.==groups.{}.{}",
+            self.prefix,
+            token(channel.as_str()),
+            token(source.as_str())
+        )
+    }
+
     pub(crate) fn tail(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
         format!(
             "{}.tail.{SHARD}.{}.{}.{}",
@@ -158,7 +195,14 @@ impl Subjects {
     /// All lanes to a node, of either kind of link.
     pub(crate) fn all_lanes_to(&self, target: &NodeId) -> impl Iterator<Item = String> {
         [LinkAction::Push, LinkAction::WaitForPull]
-            .map(|action| format!("{}.node.{}.{}.>", self.prefix, shard(action), token(target.as_str())))
+            .map(|action| {
+                format!(
+                    "{}.node.{}.{}.>",
+                    self.prefix,
+                    shard(action),
+                    token(target.as_str())
+                )
+            })
             .into_iter()
     }
 
@@ -290,6 +334,10 @@ impl Subjects {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("=="))
     }
 
+    pub(crate) fn group_consumer(node: &NodeId, channel: &ChannelId) -> String {
+        format!("{}=={}==group", token(node.as_str()), token(channel.as_str()))
+    }
+
     pub(crate) fn recorder_consumer(source: &NodeId) -> String {
         token(source.as_str())
     }
@@ -325,6 +373,9 @@ mod tests {
         assert!(Subjects::is_consumer_of("s=2E1==sale", &s) && Subjects::is_consumer_of("s=2E1", &s));
         assert!(!Subjects::is_consumer_of("s=2E1=2E==sale", &s) && !Subjects::is_consumer_of("s=2E1x", &s));
         assert_eq!(Subjects::lane_consumer(&s, &channel, wait), "s=2E1==sale==wait");
+        let group = GroupId::new("g.1").expect("id");
+        assert_eq!(subjects.group(&group, &channel, &s), "sym.group.g=2E1.sale.s=2E1");
+        assert_eq!(Subjects::group_consumer(&s, &channel), "s=2E1==sale==group");
         assert_eq!(subjects.status(&s, &t, &channel), "sym.status.s=2E1.t.sale");
         assert_eq!(subjects.routed(&s, &channel), "sym.routed.s=2E1.sale");
         let server = EngineName::new("cloud-1").expect("name");

@@ -3,6 +3,7 @@
 mod captured;
 mod control;
 mod free;
+mod groups;
 mod lanes;
 
 use std::time::Duration;
