@@ -22,6 +22,10 @@ pub enum Role {
     Capture,
     /// Decides which nodes get a change; registers nodes
     Router,
+    /// Passes on the registrations of nodes that are sent to the engine: the part of the router role that each engine has
+    /// for itself
+    #[value(skip)]
+    Relay,
     /// Brings batches into the engine's database
     Loader,
 }
@@ -31,6 +35,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Capture => "capture",
             Self::Router => "router",
+            Self::Relay => "relay",
             Self::Loader => "loader",
         })
     }
@@ -51,7 +56,8 @@ impl fmt::Display for Service {
 
 /// Which engine gets which roles. `asked` empty: capture and loader for each, the router where an engine is the
 /// registration server. A router serves all nodes of a registration server, so each server gets one in this
-/// process: the server's own engine has it, if it is among them.
+/// process: the server's own engine has it, if it is among them. Nodes may be
+/// sent to any other engine to be registered: its router passes that on, or a relay where another engine has the router.
 pub fn plan(engines: &[Engine], asked: &[Role]) -> Vec<(Engine, Role)> {
     let wants = |role: Role| asked.contains(&role) || (asked.is_empty() && role != Role::Router);
     let mut services = Vec::new();
@@ -66,8 +72,10 @@ pub fn plan(engines: &[Engine], asked: &[Role]) -> Vec<(Engine, Role)> {
             true => engine.is_registration_server(),
             false => asked.contains(&Role::Router) && is_first_of_server(),
         };
+        let relays = !routes && asked.contains(&Role::Router) && !engine.is_registration_server();
         let roles = [
             (Role::Router, routes),
+            (Role::Relay, relays),
             (Role::Capture, wants(Role::Capture)),
             (Role::Loader, wants(Role::Loader)),
         ];
@@ -233,6 +241,10 @@ async fn run_one(engine: Engine, role: Role, shutdown: CancellationToken) -> Res
             .run(shutdown)
             .await
             .map_err(|err| err.to_string()),
+        Role::Relay => symstream_router::RelayService::new(engine)
+            .run(shutdown)
+            .await
+            .map_err(|err| err.to_string()),
         Role::Capture => symstream_capture::Agent::new(engine)
             .run(shutdown)
             .await
@@ -293,8 +305,11 @@ mod tests {
     #[test]
     fn roles_that_are_asked_for_run_and_no_others() {
         let engines = [engine("a", Some("s")), engine("b", Some("s")), engine("s", None)];
-        assert_eq!(planned(&engines, &[Role::Router]), ["s router"]);
-        assert_eq!(planned(&engines[..2], &[Role::Router]), ["a router"]);
+        assert_eq!(
+            planned(&engines, &[Role::Router]),
+            ["a relay", "b relay", "s router"]
+        );
+        assert_eq!(planned(&engines[..2], &[Role::Router]), ["a router", "b relay"]);
         assert_eq!(planned(&engines[..1], &[Role::Loader]), ["a loader"]);
     }
 }

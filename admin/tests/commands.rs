@@ -68,7 +68,7 @@ fn a_registration_is_refused_where_it_makes_no_sense() {
         .symadmin(&["--engine", "local-7", "open-registration", "local", "8"])
         .error(1);
     assert!(
-        error.contains("nodes are registered by engine cloud-1"),
+        error.contains("engine local-7 registers at cloud-1"),
         "{error}"
     );
     let error = site.symadmin(&["open-registration", "local", "8"]).error(2);

@@ -5,7 +5,7 @@
 //! 3. Learn who the node is: at the registration server it says so itself, elsewhere it asks for its registration.
 //! 4. Run the loops ([`crate::loops`]) until the lock is lost or the agent is asked to stop.
 //!
-//! When the lock is lost, all loops stop and the agent begins anew. What a second agent that believes in its lock
+//! When the node was removed at the registration server, the loops stop, and it asks to be registered again. When the lock is lost, all loops stop and the agent begins anew. What a second agent that believes in its lock
 //! could do meanwhile is fenced: positions and batch numbers by what stands in `sym_state`, publishing by the
 //! subject's last message.
 
@@ -15,7 +15,6 @@ use crate::supervision::until_done;
 use crate::{loops, parameters, registration};
 use std::sync::Arc;
 use std::time::Duration;
-use symstream_nats::Bus;
 use symstream_shared::db::{Database, NodeLock};
 use symstream_shared::engine::Engine;
 use symstream_shared::id::NodeId;
@@ -58,6 +57,8 @@ impl Agent {
         while !shutdown.is_cancelled() {
             match agent.live(&shutdown).await {
                 Ok(()) => {}
+                // It waits to be registered again.
+                Err(err @ Error::Removed { .. }) => tracing::warn!(engine = %agent.engine.name, "{err}"),
                 Err(err) if err.disposition() == Disposition::Fatal => {
                     agent.close().await;
                     return Err(err);
@@ -164,21 +165,7 @@ impl Prepared {
             })
             .await;
         }
-        let what = format!(
-            "capture of engine {}: registration at {}",
-            engine.name,
-            engine.server()
-        );
-        until_done(&what, shutdown, || async {
-            let mut conn = database.conn().await?;
-            if let Some(node) = symstream_shared::model::identity(&mut conn, tables).await? {
-                return Ok(node);
-            }
-            drop(conn);
-            let bus = Bus::connect(engine, "registration").await?;
-            registration::register(engine, database, tables, &bus).await
-        })
-        .await
+        registration::identity(engine, database, tables, shutdown).await
     }
 
     async fn run_loops(

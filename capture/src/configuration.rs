@@ -18,6 +18,7 @@ use symstream_nats::{Bus, BusError, ConfigurationChanges};
 use symstream_shared::db::TxKind;
 use symstream_shared::id::EngineName;
 use symstream_shared::model::{Config, ModelError, adopt_configuration, local_configuration};
+use symstream_shared::registration::mark_removed;
 use symstream_shared::wire::Configuration;
 use tokio::sync::watch;
 
@@ -179,16 +180,29 @@ async fn adopt(source: &Source, latest: &Configuration, refused: &mut Option<i64
     if latest.version <= own_version(source).await? {
         return Ok(());
     }
-    if let Err(err) = Config::from_wire(latest) {
-        if refused.replace(latest.version) != Some(latest.version) {
-            tracing::error!(
-                node_id = %source.node, version = latest.version, error = %err,
-                "configuration can not be used; the node goes on with the one it has"
-            );
+    let config = match Config::from_wire(latest) {
+        Ok(config) => config,
+        Err(err) => {
+            if refused.replace(latest.version) != Some(latest.version) {
+                tracing::error!(
+                    node_id = %source.node, version = latest.version, error = %err,
+                    "configuration can not be used; the node goes on with the one it has"
+                );
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
+    };
     let mut tx = source.database.begin(TxKind::Write).await?;
+    // The registration server's own node is always registered; where nobody is, the version does not say who takes part.
+    if !config.registered.is_empty() && !config.registered.contains(&source.node) {
+        // Not adopted: what the node has tells how it was when it still took part.
+        mark_removed(&mut tx, &source.tables, latest.version).await?;
+        tx.commit().await?;
+        return Err(Error::Removed {
+            node: source.node.clone(),
+            server: source.engine.server().clone(),
+        });
+    }
     adopt_configuration(&mut tx, &source.tables, latest).await?;
     tx.commit().await?;
     Ok(())

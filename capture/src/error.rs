@@ -3,6 +3,7 @@
 use crate::decode::{DecodeError, HistError};
 use symstream_nats::BusError;
 use symstream_shared::db::DbError;
+use symstream_shared::id::{EngineName, NodeId};
 use symstream_shared::model::ModelError;
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::{RuleId, WireError};
@@ -73,6 +74,9 @@ pub enum Error {
         /// The table.
         table: String,
     },
+    /// Nobody wants an initial load any more, or its snapshot does not count any more.
+    #[error("initial load {0} is over")]
+    LoadOver(i64),
     /// A task ended in a way that it never should.
     #[error("a task of the agent ended unexpectedly: {0}")]
     Task(String),
@@ -85,6 +89,20 @@ pub enum Error {
     /// The registration server said no.
     #[error("registration refused: {0}")]
     Refused(String),
+    /// Nobody said anything where the registration server sent the node to.
+    #[error("registration: {0}")]
+    Unanswered(String),
+    /// The node takes no part any more.
+    #[error(
+        "node {node} was removed at {server}: it sends and takes nothing any more, and waits to be registered again; \
+         if that is not to happen, stop it and remove its triggers with symadmin uninstall"
+    )]
+    Removed {
+        /// The node.
+        node: NodeId,
+        /// The registration server's engine.
+        server: EngineName,
+    },
     /// The engine's settings can not work.
     #[error("{0}")]
     Settings(String),
@@ -103,10 +121,12 @@ impl Error {
             | Self::Spool(_)
             | Self::Displaced
             | Self::NotCaptured { .. }
+            | Self::LoadOver(_)
             | Self::Task(_)
             | Self::Locked
             | Self::LockLost
-            | Self::Refused(_) => Disposition::Retry,
+            | Self::Refused(_)
+            | Self::Unanswered(_) => Disposition::Retry,
             Self::Configuration(ModelError::Database(err)) | Self::History(HistError::Db(err)) => {
                 err.disposition
             }
@@ -120,6 +140,8 @@ impl Error {
             | Self::Row { .. }
             | Self::Damaged { .. } => Disposition::Hold,
             Self::Rule { disposition, .. } => *disposition,
+            // It ends the agent's loops, and the agent begins anew.
+            Self::Removed { .. } => Disposition::Fatal,
             Self::Settings(_) | Self::Restored(_) => Disposition::Fatal,
         }
     }

@@ -9,6 +9,7 @@ use symstream_shared::db::{Database, DbError, NodeLock};
 use symstream_shared::engine::Engine;
 use symstream_shared::id::NodeId;
 use symstream_shared::model;
+use symstream_shared::registration;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,9 @@ impl Agent {
             lock.release().await;
             match ended {
                 Ended::Stopped => return Ok(()),
+                Ended::Removed => {
+                    tracing::warn!(engine = %self.engine.name, "the node was removed at its registration server; nothing is loaded any more");
+                }
                 Ended::Panicked => tokio::time::sleep(PANIC_PAUSE).await,
                 Ended::LockLost => {
                     tracing::warn!(engine = %self.engine.name, "the loader's lock on its database is lost; starting over");
@@ -84,7 +88,12 @@ async fn identity(database: &Database, tables: &Tables) -> Result<NodeId, Pendin
         .conn()
         .await
         .map_err(|err| pending("the database", err))?;
+    let is_removed = registration::is_removed(&mut conn, tables).await;
     match model::identity(&mut conn, tables).await {
+        Ok(Some(_)) if matches!(is_removed, Ok(true)) => Err(Pending::Wait(
+            "the node's registration",
+            "it was removed at its registration server".to_owned(),
+        )),
         Ok(Some(node)) => Ok(node),
         Ok(None) => Err(Pending::Wait(
             "the node's registration",

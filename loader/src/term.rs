@@ -1,8 +1,10 @@
 //! A term as a node's active loader: one task for each channel, and what they all follow.
 
 use crate::channel::{ChannelTask, Context};
+use crate::contact;
 use crate::dialect;
 use crate::freshness::Freshness;
+use crate::lasting::LastingHoles;
 use crate::initial_load::LoadNews;
 use crate::policy::{Look, Policy};
 use crate::purge;
@@ -15,6 +17,7 @@ use symstream_shared::db::{Database, NodeLock};
 use symstream_shared::engine::Engine;
 use symstream_shared::hostname::hostname;
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::registration;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use tokio::sync::watch;
@@ -38,6 +41,8 @@ const LOST_GRACE: Duration = Duration::from_secs(1);
 /// Why a term ended.
 pub(crate) enum Ended {
     Stopped,
+    /// The node was removed at the registration server.
+    Removed,
     LockLost,
     Panicked,
 }
@@ -67,6 +72,7 @@ impl Term<'_> {
             hostname: hostname(),
             policy,
             turns: Turns::default(),
+            lasting: LastingHoles::default(),
             news: LoadNews::default(),
         };
         let stop = shutdown.child_token();
@@ -78,7 +84,7 @@ impl Term<'_> {
         // The last sender of statuses goes with the last task.
         drop(context);
         let grace = match ended {
-            Ended::Stopped => STOP_GRACE,
+            Ended::Stopped | Ended::Removed => STOP_GRACE,
             Ended::LockLost | Ended::Panicked => LOST_GRACE,
         };
         let finish = async {
@@ -96,6 +102,15 @@ impl Term<'_> {
             }
         }
         ended
+    }
+
+    /// Whether the capture agent found that the node takes no part any more. Not while the database does not say so.
+    async fn is_removed(&self) -> bool {
+        let asked = async {
+            let mut conn = self.database.conn().await?;
+            registration::is_removed(&mut conn, self.tables).await
+        };
+        asked.await.unwrap_or(false)
     }
 
     /// Where the switch that keeps triggers quiet is a row, a statement may have committed it before a crash: nothing that
@@ -119,6 +134,7 @@ impl Term<'_> {
         tasks: &mut JoinSet<()>,
     ) -> Ended {
         let mut purging = None;
+        tasks.spawn(contact::run(context.clone(), stop.clone()));
         let mut freshness = Freshness::new(&self.bus, self.engine, self.database, self.tables);
         let mut look = Look::new(self.database, self.tables, self.engine, &self.node);
         let mut known = HashSet::new();
@@ -161,6 +177,9 @@ impl Term<'_> {
                 Err(_) => {
                     tracing::debug!(node_id = %self.node, "what the loader follows is not read in time");
                 }
+            }
+            if timeout(LOOK_MAX, self.is_removed()).await.unwrap_or(false) {
+                return Ended::Removed;
             }
             // Tasks end by themselves only by a bug; the others are not to go on without their channel.
             if !stop.is_cancelled()

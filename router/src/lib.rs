@@ -21,4 +21,4 @@ mod service;
 mod target_tables;
 
 pub use error::Error;
-pub use service::Service;
+pub use service::{RelayService, Service};

@@ -39,7 +39,7 @@ impl Service {
     /// # Errors
     /// [`Error`] for what a person has to change: settings, logins, a server that is too old.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Some(bus) = self.connect(&shutdown).await? else {
+        let Some(bus) = connect(&self.engine, &shutdown).await? else {
             return Ok(());
         };
         let stop = shutdown.child_token();
@@ -83,23 +83,48 @@ impl Service {
         }
         ended
     }
+}
 
-    async fn connect(&self, shutdown: &CancellationToken) -> Result<Option<Bus>, Error> {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        loop {
-            match Bus::connect(&self.engine, "router").await {
-                Ok(bus) => return Ok(Some(bus)),
-                Err(err) if err.is_fatal() => return Err(err.into()),
-                Err(err) => {
-                    if backoff.attempts() == 0 {
-                        tracing::warn!(error = %err, "waiting for nats");
-                    }
+/// Only what a router does for its own engine where that has a `registration.url`: it passes on the registrations of nodes
+/// that are sent to it. For processes in which another engine has the router.
+pub struct RelayService {
+    engine: Engine,
+}
+
+impl RelayService {
+    /// Prepares the service; nothing is connected yet.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Runs until `shutdown`. Waits for NATS however long it is away.
+    ///
+    /// # Errors
+    /// [`Error`] for what a person has to change.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Some(bus) = connect(&self.engine, &shutdown).await? else {
+            return Ok(());
+        };
+        Relay::new(self.engine, bus)?.run(shutdown).await
+    }
+}
+
+/// `None` when asked to stop.
+async fn connect(engine: &Engine, shutdown: &CancellationToken) -> Result<Option<Bus>, Error> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    loop {
+        match Bus::connect(engine, "router").await {
+            Ok(bus) => return Ok(Some(bus)),
+            Err(err) if err.is_fatal() => return Err(err.into()),
+            Err(err) => {
+                if backoff.attempts() == 0 {
+                    tracing::warn!(error = %err, "waiting for nats");
                 }
             }
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(backoff.next_pause()) => {}
-            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(backoff.next_pause()) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands of `symadmin`, one in each module.
 
+mod approve_registration;
 mod batch_rows;
 mod channel_control;
 mod create_sym_tables;
@@ -8,10 +9,12 @@ mod list_batches;
 mod list_engines;
 mod list_nodes;
 mod list_parameters;
+mod list_registrations;
 mod node;
 mod open_registration;
 mod reload_node;
 mod reload_table;
+mod remove_node;
 mod request;
 mod send_sql;
 mod show_batch;
@@ -38,9 +41,29 @@ pub enum Command {
     /// Installs, rebuilds and drops triggers, so that they are as sym_trigger says
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 sync-triggers --dry-run")]
     SyncTriggers(sync_triggers::Args),
-    /// Lets a node register, once
-    #[command(after_help = "Example:\n  symadmin --engine cloud-1 open-registration local 2")]
+    /// Lets a node register, once, and prints the one-time secret that it may have to show
+    #[command(
+        long_about = "Lets a node register, once, and prints the one-time secret that it has to show (registration.secret) \
+                      where NATS asks for logins or registration.secret.required is set. Opening again makes a new \
+                      secret; the one before is worth nothing then. A registered node stays so until another database \
+                      registers in its place. The registration closes by itself after registration.open.hours.",
+        after_help = "Example:\n  symadmin --engine cloud-1 open-registration local 2 --secret-file local-2.secret"
+    )]
     OpenRegistration(open_registration::Args),
+    /// Lists who asked to be registered, who may, and who is
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 list-registrations")]
+    ListRegistrations(ListArgs),
+    /// Lets a node register that has asked for it; prints its one-time secret like open-registration
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 approve-registration local 2")]
+    ApproveRegistration(open_registration::Args),
+    /// Ends a node's part: nobody sends it anything any more, and what is kept for it goes
+    #[command(
+        long_about = "Ends a node's part: it may not take part any more, nobody sends it anything, and what waits for it in \
+                      NATS is removed by the router. Records of its batches stay. It can be registered again under the \
+                      same external id.",
+        after_help = "Example:\n  symadmin --engine cloud-1 remove-node 2 --yes"
+    )]
+    RemoveNode(remove_node::Args),
     /// Sends a node all rows that belong to it, as soon as it is registered
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 reload-node 2")]
     ReloadNode(reload_node::Args),
@@ -117,6 +140,9 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
         Command::Uninstall(args) => uninstall::run(&engine.open().await?, &args).await,
         Command::SyncTriggers(args) => sync_triggers::run(&engine.open().await?, &args).await,
         Command::OpenRegistration(args) => open_registration::run(&engine.open().await?, &args).await,
+        Command::ListRegistrations(args) => list_registrations::run(&engine.open().await?, args.json).await,
+        Command::ApproveRegistration(args) => approve_registration::run(&engine.open().await?, &args).await,
+        Command::RemoveNode(args) => remove_node::run(&engine.open().await?, &args).await,
         Command::ReloadNode(args) => reload_node::run(&engine.open().await?, &args).await,
         Command::ReloadTable(args) => reload_table::run(&engine.open().await?, &args).await,
         Command::SendSql(args) => send_sql::run(&engine.open().await?, &args).await,

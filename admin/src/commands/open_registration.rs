@@ -1,32 +1,37 @@
 //! `symadmin open-registration`
 
+use super::node::require_server;
 use crate::engine_args::EngineContext;
 use crate::failure::Failure;
+use crate::listing::print_text;
+use secrecy::{ExposeSecret, SecretString};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use symstream_shared::db::{Param, Sql, Tx, TxKind};
 use symstream_shared::id::{ExternalId, GroupId, InvalidId, NodeId};
+use symstream_shared::parameter::Parameters;
+use symstream_shared::registration::{self, Opening};
 use symstream_shared::schema;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The node's group, as sym_node_group has it
     #[arg(value_name = "GROUP")]
-    group: String,
+    pub(super) group: String,
     /// The node's external id: external.id of its engine file
     #[arg(value_name = "EXTERNAL_ID")]
-    external_id: String,
+    pub(super) external_id: String,
+    /// Write the one-time secret into this file, which must not exist yet, instead of to stdout
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Failure> {
+    require_server(context, "open-registration")?;
     let usage = |err: InvalidId| Failure::Usage(err.to_string());
     let group = GroupId::new(&args.group).map_err(usage)?;
     let external_id = ExternalId::new(&args.external_id).map_err(usage)?;
-    if !context.engine.is_registration_server() {
-        return Err(Failure::Failed(format!(
-            "engine {} registers nobody: nodes are registered by engine {}; give that one with --engine",
-            context.engine.name,
-            context.engine.server()
-        )));
-    }
     context.require_tables().await?;
     // The group first: a mistyped one must not leave the server's own rows behind.
     check_group(context, &group).await?;
@@ -45,10 +50,88 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
         ),
     };
     open_security(&mut tx, context, &node, &server).await?;
-    tx.commit().await?;
+    let secret = registration::new_secret();
+    let hours = note(&mut tx, context, &group, &external_id, &node, &secret).await?;
+    match &args.secret_file {
+        Some(path) => {
+            write_secret(path, &secret)?;
+            if let Err(err) = tx.commit().await {
+                // What stands there opens nothing.
+                drop(std::fs::remove_file(path));
+                return Err(err.into());
+            }
+        }
+        None => {
+            tx.commit().await?;
+            print_text(&format!("{}\n", secret.expose_secret()));
+        }
+    }
     let again = if is_new { "" } else { "again " };
-    eprintln!("registration is {again}open for {external_id} of group {group} (node {node})");
+    let until = match hours {
+        0 => String::new(),
+        hours => format!(" for {hours} hours"),
+    };
+    let place = args
+        .secret_file
+        .as_ref()
+        .map_or("the line on stdout".to_owned(), |path| path.display().to_string());
+    eprintln!(
+        "registration is {again}open for {external_id} of group {group} (node {node}){until}; its one-time secret \
+         (registration.secret) is {place}"
+    );
     Ok(())
+}
+
+/// Notes the opening with its secret's hash; returns after how many hours it closes.
+async fn note(
+    tx: &mut Tx,
+    context: &EngineContext,
+    group: &GroupId,
+    external_id: &ExternalId,
+    node: &NodeId,
+    secret: &SecretString,
+) -> Result<u64, Failure> {
+    let found = registration::find(tx, &context.tables, group, external_id).await?;
+    if found.is_some_and(|row| !row.is_exact) {
+        return Err(Failure::Failed(format!(
+            "{} has a row for {external_id} of group {group} in another spelling, and this database takes both for the \
+             same; delete it, or name the node otherwise",
+            context.tables.name("registration_request")
+        )));
+    }
+    let parameters = Parameters::read(tx, &context.tables, &context.engine).await?;
+    let hash = registration::hash(secret.expose_secret());
+    let opening = Opening {
+        group,
+        external_id,
+        node,
+        secret_hash: Some(&hash),
+        hours: parameters.registration_open_hours,
+        by: "symadmin",
+    };
+    registration::open(tx, &context.tables, &opening).await?;
+    Ok(parameters.registration_open_hours)
+}
+
+/// Writes the secret into a new file that nobody else can read.
+fn write_secret(path: &Path, secret: &SecretString) -> Result<(), Failure> {
+    let failed = |err: std::io::Error| {
+        let hint = match err.kind() {
+            std::io::ErrorKind::AlreadyExists => "; nothing was opened: name a new file, or remove this one",
+            _ => "; nothing was opened",
+        };
+        Failure::Failed(format!("{} can not be written: {err}{hint}", path.display()))
+    };
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(format!("{}\n", secret.expose_secret()).as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 async fn check_group(context: &EngineContext, group: &GroupId) -> Result<(), Failure> {
