@@ -5,6 +5,7 @@
 //! NATS itself, loops, tasks.
 
 pub mod batch_status;
+pub mod captured;
 pub mod catalog;
 pub mod cell;
 pub mod csv;
@@ -17,6 +18,7 @@ pub mod logical;
 pub mod model;
 pub mod parameter;
 pub mod registration;
+pub mod restored;
 pub mod retry;
 pub mod schema;
 pub mod telemetry;

@@ -2,12 +2,8 @@
 
 use super::trigger::{ForeignTrigger, RenderedTrigger, Survey, TriggerSpec};
 use super::{mysql, postgres, sqlite};
-use crate::decode::ValueError;
-use symstream_shared::catalog::{ColumnDef, TableDef};
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::Field;
+use symstream_shared::catalog::TableDef;
 use symstream_shared::db::{DatabaseKind, DbError, Sql};
-use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
 
 /// Asks the database for everything that a table's triggers depend on.
@@ -16,18 +12,6 @@ pub(crate) async fn survey(sql: &mut dyn Sql, tables: &Tables, table: &TableDef)
         DatabaseKind::Postgres => postgres::survey::survey(sql, tables, table).await,
         DatabaseKind::Mysql => mysql::survey::survey(sql, tables, table).await,
         DatabaseKind::Sqlite => sqlite::survey::survey(sql, tables, table).await,
-    }
-}
-
-/// The shape that a table has now, where the dialect's triggers tell shapes apart.
-pub(crate) async fn shape_now(
-    sql: &mut dyn Sql,
-    schema: Option<&str>,
-    table: &str,
-) -> Result<Option<i64>, DbError> {
-    match sql.kind() {
-        DatabaseKind::Postgres => postgres::survey::shape_now(sql, schema, table).await.map(Some),
-        DatabaseKind::Mysql | DatabaseKind::Sqlite => Ok(None),
     }
 }
 
@@ -112,33 +96,5 @@ pub(crate) fn patience(kind: DatabaseKind) -> Option<&'static str> {
         DatabaseKind::Postgres => Some("set local lock_timeout = '200ms'"),
         DatabaseKind::Mysql => Some("set session lock_wait_timeout = 1"),
         DatabaseKind::Sqlite => None,
-    }
-}
-
-/// Whether the triggers write a column's values with blanks behind them that are padding.
-pub(crate) fn is_padded(kind: DatabaseKind, column: &ColumnDef) -> bool {
-    match kind {
-        DatabaseKind::Postgres => postgres::value::is_padded(column),
-        DatabaseKind::Mysql => mysql::value::is_padded(column),
-        DatabaseKind::Sqlite => sqlite::value::is_padded(column),
-    }
-}
-
-/// What the triggers write for a column that is gone, where they have to name columns.
-pub(crate) fn lost_field(kind: DatabaseKind) -> Option<&'static str> {
-    match kind {
-        DatabaseKind::Mysql => Some(mysql::trigger::LOST),
-        // A record is written without naming its columns; SQLite refuses to drop a column that a trigger names, and
-        // renames it there.
-        DatabaseKind::Postgres | DatabaseKind::Sqlite => None,
-    }
-}
-
-/// One captured field as a cell in its type's canonical form.
-pub(crate) fn cell(kind: DatabaseKind, field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
-    match kind {
-        DatabaseKind::Postgres => postgres::value::cell(field, logical),
-        DatabaseKind::Mysql => mysql::value::cell(field, logical),
-        DatabaseKind::Sqlite => sqlite::value::cell(field, logical),
     }
 }

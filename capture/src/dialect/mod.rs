@@ -6,4 +6,3 @@ mod postgres;
 pub(crate) mod reading;
 mod sqlite;
 pub(crate) mod trigger;
-mod value;

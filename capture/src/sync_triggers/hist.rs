@@ -1,9 +1,9 @@
 //! `sym_trigger_hist`, as the synchronisation reads and writes it.
 
 use super::report::BuildReason;
-use crate::decode::column_type;
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use std::collections::HashSet;
+use symstream_shared::captured::column_type;
 use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::csv;
 use symstream_shared::db::{DbError, Param, Sql};

@@ -7,4 +7,3 @@ pub(super) mod row_set;
 mod settling;
 pub(super) mod survey;
 pub(super) mod trigger;
-pub(super) mod value;

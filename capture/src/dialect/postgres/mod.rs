@@ -5,4 +5,3 @@ pub(super) mod reader;
 pub(super) mod row_set;
 pub(super) mod survey;
 pub(super) mod trigger;
-pub(super) mod value;

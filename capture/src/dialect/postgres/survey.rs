@@ -1,9 +1,9 @@
 //! What PostgreSQL says about a table's surroundings.
 
-use super::trigger::SHAPE_OF;
 use crate::dialect::trigger::{Event, Installed, Mark, OtherTrigger, Survey};
+use symstream_shared::captured::SHAPE_OF;
 use symstream_shared::catalog::TableDef;
-use symstream_shared::db::{DatabaseKind, DbError, Param, Sql};
+use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::schema::Tables;
 
 const TABLE: &str = "select c.oid::bigint, current_schema()::text, c.relkind = 'p', \
@@ -76,12 +76,4 @@ pub(crate) async fn survey(sql: &mut dyn Sql, _tables: &Tables, table: &TableDef
         );
     }
     Ok(survey)
-}
-
-/// The shape that a table has now; 1 where there is no such table.
-pub(crate) async fn shape_now(sql: &mut dyn Sql, schema: Option<&str>, table: &str) -> Result<i64, DbError> {
-    let name = DatabaseKind::Postgres.quote_table(schema, table);
-    let select = format!("{} to_regclass(?) {}", SHAPE_OF.0, SHAPE_OF.1);
-    let row = sql.query_opt(&select, &[name.into()]).await?;
-    row.map_or(Ok(0), |row| row.int(0))
 }

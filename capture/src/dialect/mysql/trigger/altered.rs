@@ -4,17 +4,13 @@
 //! The application's statement must not fail, and nothing that is still there may be lost until the trigger is
 //! rebuilt. So a handler, which costs nothing as long as it is not needed, writes the row field by field: each in a
 //! statement of its own, and a sign for each that fails. Which ones these are stands in the row's `trigger_hist_id`,
-//! too (see [`crate::decode::altered_hist_id`]), because it is a layout of its own.
+//! too (see [`symstream_shared::captured::altered_hist_id`]), because it is a layout of its own.
 
 use super::field::field;
 use super::{KIND, Values, insert};
-use crate::decode::altered_hist_id;
 use crate::dialect::trigger::{Capture, Event, TriggerSpec};
+use symstream_shared::captured::{LOST, altered_hist_id};
 use symstream_shared::catalog::ColumnDef;
-
-/// What is written instead of a field whose column is gone. No value is written so: a text stands in quotes or is made
-/// of hexadecimal digits.
-pub(crate) const LOST: &str = "?";
 
 /// Declares the handler of a capture's block. 1054 is "unknown column".
 pub(super) fn handler(spec: &TriggerSpec<'_>, capture: &Capture<'_>, event: Event) -> String {

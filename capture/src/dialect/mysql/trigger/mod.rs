@@ -6,7 +6,6 @@
 mod altered;
 mod field;
 
-pub(crate) use altered::LOST;
 pub(crate) use field::selected_row;
 
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};

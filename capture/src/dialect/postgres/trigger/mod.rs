@@ -19,6 +19,7 @@ mod truncate;
 pub(crate) use record::selected_row;
 
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
+use symstream_shared::captured::SHAPE_OF;
 use symstream_shared::db::DatabaseKind;
 
 const KIND: DatabaseKind = DatabaseKind::Postgres;
@@ -50,13 +51,6 @@ const COLUMNS_OF: &str = "select string_agg('\"' || replace(a.attname, '\"', '\"
      left join pg_index i on i.indrelid = a.attrelid and i.indisprimary \
      where a.attrelid = relation and a.attnum > 0 and not a.attisdropped";
 
-/// The select that gives a table's shape; the table's `oid` stands between the two pieces. Positive, and 1 for a
-/// table that is not there, as after a restored dump.
-pub(super) const SHAPE_OF: (&str, &str) = (
-    "select 1 + coalesce(hashtext(string_agg(attname || ' ' || atttypid || ' ' || atttypmod, ',' order by attnum)) \
-     & 2147483646, 0)::bigint from pg_attribute where attrelid =",
-    "and attnum > 0 and not attisdropped",
-);
 
 /// The triggers that the specification asks for.
 pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {

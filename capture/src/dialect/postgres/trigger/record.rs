@@ -1,8 +1,8 @@
 //! How PostgreSQL's triggers write a row, and which history they say it has.
 
 use super::KIND;
-use crate::decode::altered_hist_id;
 use crate::dialect::trigger::{Capture, Event, TriggerSpec};
+use symstream_shared::captured::altered_hist_id;
 use symstream_shared::catalog::ColumnDef;
 
 /// A row of the table aliased `row` as the triggers write it.
@@ -26,7 +26,7 @@ pub(super) fn shape(spec: &TriggerSpec<'_>) -> String {
 }
 
 /// The history's id, where the table has the shape that it had when the trigger was made; else what is written instead
-/// (see [`crate::decode::altered_hist_id`]).
+/// (see [`symstream_shared::captured::altered_hist_id`]).
 pub(super) fn history(spec: &TriggerSpec<'_>, capture: &Capture<'_>, shape: &str) -> String {
     let hist_id = capture.mark.hist_id;
     format!(
@@ -37,7 +37,7 @@ pub(super) fn history(spec: &TriggerSpec<'_>, capture: &Capture<'_>, shape: &str
 }
 
 /// What is written instead of the key: rows that no history fits say themselves what they are (see
-/// [`crate::decode::altered_hist_id`]).
+/// [`symstream_shared::captured::altered_hist_id`]).
 pub(super) fn columns_now(spec: &TriggerSpec<'_>) -> String {
     format!("{}({}::oid)", spec.home_table("table_columns"), spec.survey.oid)
 }

@@ -3,8 +3,8 @@
 use super::function::{Function, Kind};
 use super::record::{TRANSACTION, Values, columns_now, csv, history, insert_into, values};
 use super::{KIND, body, name, notify};
-use crate::decode::altered_hist_id;
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
+use symstream_shared::captured::altered_hist_id;
 use symstream_shared::catalog::ColumnDef;
 
 pub(super) fn render(spec: &TriggerSpec<'_>, event: Event) -> RenderedTrigger {

@@ -6,15 +6,15 @@
 //! for each of them.
 
 use super::hist::{HistError, HistRow, column_type};
-use crate::dialect::capturing;
-use symstream_shared::catalog;
-use symstream_shared::csv::{self, Field};
-use symstream_shared::db::Sql;
-use symstream_shared::schema::Tables;
+use super::shape;
+use crate::catalog;
+use crate::csv::{self, Field};
+use crate::db::Sql;
+use crate::schema::Tables;
 
 /// What a trigger writes into `sym_data.trigger_hist_id` while its table is not as its history says: both, in one
 /// negative number.
-pub(crate) fn altered_hist_id(hist_id: i64, difference: i64) -> i64 {
+pub fn altered_hist_id(hist_id: i64, difference: i64) -> i64 {
     -(hist_id * DIFFERENCES + difference)
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn of_shape(
     // As long as the trigger's own history is in force and the table has this shape, a history for it will come.
     let comes = !known.is_ended && {
         let (schema, table) = (known.source_schema.as_deref(), known.source_table.as_str());
-        capturing::shape_now(sql, schema, table).await? == Some(shape)
+        shape::now(sql, schema, table).await? == Some(shape)
     };
     let described = match comes {
         true => None,

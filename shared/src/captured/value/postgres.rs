@@ -1,19 +1,19 @@
 //! How PostgreSQL's triggers write values: as its output functions do, under the settings that the triggers pin.
 
-use crate::decode::ValueError;
-use crate::dialect::value::hex;
-use symstream_shared::catalog::ColumnDef;
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::Field;
-use symstream_shared::logical::LogicalType;
+use super::hex;
+use crate::captured::ValueError;
+use crate::catalog::ColumnDef;
+use crate::cell::Cell;
+use crate::csv::Field;
+use crate::logical::LogicalType;
 
 /// Whether the output function pads a column's values: `char(n)`.
-pub(crate) fn is_padded(column: &ColumnDef) -> bool {
+pub(super) fn is_padded(column: &ColumnDef) -> bool {
     column.type_name == "bpchar"
 }
 
 /// One captured field as a cell. The output functions' texts are the canonical ones but for two types.
-pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
+pub(super) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
     let Some(text) = field.into_text() else {
         return Ok(Cell::Null);
     };

@@ -1,19 +1,13 @@
 //! How our triggers write the values of MySQL and MariaDB.
 
-use crate::decode::ValueError;
-use crate::dialect::value::hex;
-use symstream_shared::catalog::ColumnDef;
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::Field;
-use symstream_shared::logical::LogicalType;
-
-/// Whether values are written padded: none is, `char(n)` gives back no blanks at its end.
-pub(crate) fn is_padded(_column: &ColumnDef) -> bool {
-    false
-}
+use super::hex;
+use crate::captured::ValueError;
+use crate::cell::Cell;
+use crate::csv::Field;
+use crate::logical::LogicalType;
 
 /// One captured field as a cell.
-pub(crate) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
+pub(super) fn cell(field: Field, logical: LogicalType) -> Result<Cell, ValueError> {
     let bare = matches!(field, Field::Bare(_));
     let Some(text) = field.into_text() else {
         return Ok(Cell::Null);

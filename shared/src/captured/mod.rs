@@ -1,21 +1,23 @@
 //! From the CSV in `sym_data` to cells.
 //!
 //! Owns what a captured row's fields mean, by the trigger history that the row names. Refuses to know how rows are
-//! read and where they go.
+//! captured and read, and where they go.
 
 mod altered;
 mod hist;
+mod shape;
+mod value;
 
-pub(crate) use altered::altered_hist_id;
-pub(crate) use hist::column_type;
-pub use hist::{HistCache, HistError, Layout};
+pub use altered::altered_hist_id;
+pub use hist::{HistCache, HistError, Layout, column_type};
+pub use shape::SHAPE_OF;
+pub use value::LOST;
 
-use crate::dialect::capturing;
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::{self, CsvError};
-use symstream_shared::db::DatabaseKind;
-use symstream_shared::logical::LogicalType;
-use symstream_shared::wire::ColumnInfo;
+use crate::cell::Cell;
+use crate::csv::{self, CsvError};
+use crate::db::DatabaseKind;
+use crate::logical::LogicalType;
+use crate::wire::ColumnInfo;
 
 /// Why a text is no value of its column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +74,7 @@ pub fn decode_row(columns: &[ColumnInfo], kind: DatabaseKind, text: &str) -> Res
 }
 
 fn decode_field(column: &ColumnInfo, kind: DatabaseKind, field: csv::Field) -> Result<Cell, DecodeError> {
-    capturing::cell(kind, field, column.logical).map_err(|source| DecodeError::Value {
+    value::cell(kind, field, column.logical).map_err(|source| DecodeError::Value {
         column: column.name.clone(),
         logical: column.logical,
         source,

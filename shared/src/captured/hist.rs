@@ -1,18 +1,17 @@
 //! The trigger histories that captured rows name.
 
 use super::altered::{difference, is_lost, lost_fields, of_shape};
-use super::{DecodeError, decode_field, decode_row};
-use crate::dialect::capturing;
+use super::{DecodeError, decode_field, decode_row, value};
+use crate::catalog::ColumnDef;
+use crate::cell::Cell;
+use crate::csv::{self, Field};
+use crate::db::{DatabaseKind, DbError, Param, Row, Sql};
+use crate::logical::LogicalType;
+use crate::model::Config;
+use crate::schema::Tables;
+use crate::wire::{ColumnInfo, TableInfo};
 use std::collections::HashMap;
 use std::sync::Arc;
-use symstream_shared::catalog::ColumnDef;
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::{self, Field};
-use symstream_shared::db::{DatabaseKind, DbError, Param, Row, Sql};
-use symstream_shared::logical::LogicalType;
-use symstream_shared::model::Config;
-use symstream_shared::schema::Tables;
-use symstream_shared::wire::{ColumnInfo, TableInfo};
 
 /// Why a captured row's history is not known.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum HistError {
     #[error("trigger history {0} of a captured row is missing in sym_trigger_hist")]
     Missing(i64),
     /// The row was captured after the table was altered and before its triggers were rebuilt, and no history knows
-    /// the table as it was then. [`crate::sync_triggers::sync_triggers`] writes one; try again after it.
+    /// the table as it was then. Rebuilding the triggers writes one; try again after it.
     #[error("table {table} was altered and its triggers are not rebuilt yet")]
     Altered {
         /// The table.
@@ -155,8 +154,8 @@ impl HistCache {
 const PADDED_TEXT: &str = "char";
 
 /// What `sym_trigger_hist.column_types` says of a column.
-pub(crate) fn column_type(kind: DatabaseKind, column: &ColumnDef) -> &'static str {
-    if capturing::is_padded(kind, column) {
+pub fn column_type(kind: DatabaseKind, column: &ColumnDef) -> &'static str {
+    if value::is_padded(kind, column) {
         PADDED_TEXT
     } else {
         column.logical.as_str()
@@ -238,7 +237,7 @@ async fn read(
     let by_id = "trigger_hist_id = ?";
     let known = HistRow::read(sql, tables, by_id, &[known_id.into()]).await?;
     let known = known.ok_or(HistError::Missing(known_id))?;
-    match (code, capturing::lost_field(kind)) {
+    match (code, value::lost_field(kind)) {
         (None, _) => layout(&known, kind, config, &Text::Captured),
         (Some(shape), None) => {
             let row = of_shape(sql, tables, known, hist_id, shape).await?;
@@ -370,7 +369,7 @@ fn typed(names: &[String], types: &[String]) -> Option<Vec<ColumnInfo>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use symstream_shared::cell::Cell::{Int, Null, Text};
+    use crate::cell::Cell::{Int, Null, Text};
 
     fn row(columns: &str, key: &str) -> Row {
         let text = |text: &str| Text(text.to_owned());

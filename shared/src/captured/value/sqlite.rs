@@ -1,19 +1,13 @@
 //! How our triggers write the values of SQLite: each as what it is, so that the column's type says nothing.
 
-use crate::decode::ValueError;
-use crate::dialect::value::hex;
-use symstream_shared::catalog::ColumnDef;
-use symstream_shared::cell::Cell;
-use symstream_shared::csv::Field;
-use symstream_shared::logical::LogicalType;
-
-/// Whether values are written padded: none is, a text is what was put in.
-pub(crate) fn is_padded(_column: &ColumnDef) -> bool {
-    false
-}
+use super::hex;
+use crate::captured::ValueError;
+use crate::cell::Cell;
+use crate::csv::Field;
+use crate::logical::LogicalType;
 
 /// One captured field as a cell.
-pub(crate) fn cell(field: Field, _logical: LogicalType) -> Result<Cell, ValueError> {
+pub(super) fn cell(field: Field, _logical: LogicalType) -> Result<Cell, ValueError> {
     match field {
         Field::Null => Ok(Cell::Null),
         Field::Quoted(text) => Ok(Cell::Text(text)),
