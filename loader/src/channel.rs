@@ -6,6 +6,7 @@
 
 use crate::initial_load::LoadNews;
 use crate::intake::Ways;
+use crate::lasting::LastingHoles;
 use crate::policy::{Pause, Policy};
 use crate::round::{Memory, Round, RoundError};
 use crate::turns::{Seat, Turns};
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub hostname: String,
     pub policy: watch::Receiver<Policy>,
     pub turns: Turns,
+    /// What their lanes miss for good.
+    pub lasting: LastingHoles,
     pub news: LoadNews,
 }
 

@@ -18,6 +18,8 @@ const LOOKS_FOR_A_REST: u32 = 5;
 /// What is missing may stand far behind in what is still to be taken, when a link was changed from one kind to the
 /// other; a minute is long enough even where there is always more.
 const LOOKS_WHILE_FLOWING: u32 = 6;
+/// What does not come for so long, while the stream has nothing more, never comes.
+const LASTS_AFTER: Duration = Duration::from_secs(60);
 
 /// What a lane waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ struct Known {
     /// How many rounds have begun with it.
     looks: u32,
     told: bool,
+    /// Whether nothing fills it any more.
+    lasts: bool,
     next_look: Instant,
 }
 
@@ -51,6 +55,7 @@ impl Known {
             seen: now,
             looks: 0,
             told: false,
+            lasts: false,
             next_look: now + Backoff::pause_after(PAUSE, PAUSE_MAX, 0),
         }
     }
@@ -58,6 +63,7 @@ impl Known {
     /// A round begins with it. Returns whether it is to be told now.
     fn look(&mut self, supply: Supply, now: Instant) -> bool {
         self.looks = self.looks.saturating_add(1);
+        self.lasts = supply == Supply::Exhausted && now.duration_since(self.seen) > LASTS_AFTER;
         self.next_look = now + Backoff::pause_after(PAUSE, PAUSE_MAX, self.looks);
         let patience = if self.hole.messages == 0 {
             1
@@ -99,6 +105,12 @@ impl Holes {
             self.known.insert(source.clone(), known);
         }
         told
+    }
+
+    /// Those that nothing fills any more: only a load helps.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = (NodeId, i64)> + '_ {
+        let lasting = self.known.iter().filter(|(_, known)| known.lasts);
+        lasting.map(|(source, known)| (source.clone(), known.hole.batch_id))
     }
 
     /// A lane has this hole now, or none.
@@ -152,6 +164,24 @@ mod tests {
         holes.see(&source, Some(hole(5)), now);
         let told = (0..20).position(|_| look(&mut holes, &source, Supply::Flowing, now));
         assert_eq!(told, Some(5));
+    }
+
+    #[test]
+    fn only_what_is_missing_for_long_while_nothing_more_comes_lasts() {
+        let source = NodeId::new("cloud").expect("id");
+        let start = Instant::now();
+        let mut holes = Holes::default();
+        holes.see(&source, Some(hole(5)), start);
+        for (supply, seconds, lasts) in [
+            (Supply::Exhausted, 59, false),
+            (Supply::Flowing, 100, false),
+            (Supply::Exhausted, 101, true),
+        ] {
+            look(&mut holes, &source, supply, start + Duration::from_secs(seconds));
+            assert_eq!(holes.lasting().next().is_some(), lasts, "{seconds} s");
+        }
+        holes.see(&source, None, start);
+        assert_eq!(holes.lasting().next(), None);
     }
 
     #[test]

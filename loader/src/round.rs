@@ -111,6 +111,7 @@ impl<'a> Round<'a> {
         for (source, hole) in holes.begin(open, |seen| intake.supply(seen), Instant::now()) {
             tracing::warn!(node_id = %context.node, source = %source, channel = %channel, batch_id = hole.batch_id, messages = hole.messages, "a batch of this lane, or a part of it, is missing; what follows waits for it");
         }
+        context.lasting.set(channel, holes.lasting());
         let loader = BatchLoader::new(
             context.database.clone(),
             context.tables.clone(),

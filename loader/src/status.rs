@@ -24,13 +24,16 @@ pub(crate) fn sender(bus: Bus) -> (mpsc::Sender<StatusReport>, JoinHandle<()>) {
     (status_tx, task)
 }
 
-/// One report for each lane, with the results of all its reports in their order.
+/// One report for each lane, with the results of all its reports in their order, and what was said last of the node.
 fn by_lane(reports: Vec<StatusReport>) -> Vec<StatusReport> {
     let mut lanes: Vec<StatusReport> = Vec::new();
     for report in reports {
         let same = |lane: &&mut StatusReport| lane.source == report.source && lane.channel == report.channel;
         match lanes.iter_mut().find(same) {
-            Some(lane) => lane.results.extend(report.results),
+            Some(lane) => {
+                lane.results.extend(report.results);
+                lane.contact = report.contact.or(lane.contact.take());
+            }
             None => lanes.push(report),
         }
     }
