@@ -95,26 +95,40 @@ pub(crate) async fn store(
     Ok(())
 }
 
-/// Writes a batch of an initial load. Its rows are not in `sym_data`: it can not be published again.
-pub(crate) async fn insert_load(
-    tx: &mut dyn Sql,
-    tables: &Tables,
-    batch_id: i64,
-    target: &NodeId,
-    configuration_version: i64,
-    now_ms: i64,
-) -> Result<(), Error> {
+/// A batch of an initial load.
+pub(crate) struct LoadBatch<'a> {
+    /// `batch_id`
+    pub batch_id: i64,
+    /// `load_id`
+    pub load_id: i64,
+    /// Its node, where it is for one only.
+    pub target: Option<&'a NodeId>,
+    /// `configuration_version`
+    pub configuration_version: i64,
+    /// `data_count`
+    pub row_count: i64,
+    /// `byte_count`; 0 as long as nothing of it is published.
+    pub byte_count: i64,
+}
+
+/// Writes a batch of an initial load, or what is known of it now. Its rows are not in `sym_data`: it can not be
+/// published again.
+pub(crate) async fn put_load(tx: &mut dyn Sql, tables: &Tables, batch: &LoadBatch<'_>) -> Result<(), Error> {
     let statement = format!(
         "insert into {} (batch_id, channel_id, batch_type, target_node_id, data_ranges, data_count, \
-         configuration_version, create_time, routed) values (?, ?, 'IL', ?, '', 0, ?, ?, 0)",
-        tables.name("capture_batch")
+         configuration_version, create_time, routed, load_id, byte_count) values (?, ?, 'IL', ?, '', ?, ?, {}, 0, ?, ?){}",
+        tables.name("capture_batch"),
+        tx.kind().now(),
+        tx.kind().or_update(&["batch_id"], &["data_count", "byte_count"])
     );
     let params = [
-        batch_id.into(),
+        batch.batch_id.into(),
         ChannelId::RELOAD.into(),
-        target.as_str().into(),
-        configuration_version.into(),
-        Param::Time(now_ms),
+        batch.target.map(NodeId::as_str).into(),
+        batch.row_count.into(),
+        batch.configuration_version.into(),
+        batch.load_id.into(),
+        batch.byte_count.into(),
     ];
     tx.execute(&statement, &params).await?;
     Ok(())

@@ -4,6 +4,7 @@ use crate::configuration::{self, Outlets};
 use crate::dialect::reading::Backlog;
 use crate::error::Error;
 use crate::heartbeat::LastHeartbeat;
+use crate::load::Opening;
 use crate::local_time;
 use crate::source::Source;
 use crate::supervision::until_done;
@@ -13,7 +14,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use symstream_nats::Bus;
 use symstream_shared::parameter::Parameters;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,7 @@ pub(crate) fn start(
         changed: watch::Sender::new(0),
     });
     let last_heartbeat = Arc::<LastHeartbeat>::default();
+    let (openings_tx, openings) = load::channel();
     let mut tasks = JoinSet::new();
     let mut spawn = |what: &str, run: Box<dyn Fn() -> LoopFuture + Send>| {
         let (what, life) = (format!("{what} of node {}", source.node), life.clone());
@@ -44,6 +46,7 @@ pub(crate) fn start(
                 source.clone(),
                 Arc::clone(&backlog),
                 Arc::clone(&cut),
+                Arc::clone(&openings),
             ))
         })
     });
@@ -83,6 +86,7 @@ pub(crate) fn start(
         cut,
         outlets,
         last_heartbeat,
+        openings_tx,
         life.clone(),
     ));
     tasks
@@ -96,6 +100,7 @@ async fn with_bus(
     cut: Arc<watch::Sender<u64>>,
     outlets: Arc<Outlets>,
     last_heartbeat: Arc<LastHeartbeat>,
+    openings: mpsc::Sender<Opening>,
     life: CancellationToken,
 ) -> Result<(), Error> {
     let name = |what: &str| format!("{what} of node {}", source.node);
@@ -110,7 +115,7 @@ async fn with_bus(
         name("configuration"),
         name("publishing"),
         name("recording"),
-        name("initial load"),
+        name("initial loads"),
         name("telling of heartbeats"),
     );
     tokio::try_join!(
@@ -130,7 +135,8 @@ async fn with_bus(
         until_done(&loading, &life, || load::run(
             source.clone(),
             bus.clone(),
-            outlets.config.subscribe()
+            outlets.config.subscribe(),
+            openings.clone()
         )),
         until_done(&telling, &life, || heartbeat::tell(
             source.clone(),

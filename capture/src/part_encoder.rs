@@ -10,7 +10,9 @@ use std::sync::Arc;
 use symstream_nats::BODY_BYTES_MAX;
 use symstream_shared::db::Sql;
 use symstream_shared::id::{ChannelId, GroupId, NodeId};
-use symstream_shared::wire::{Change, LoadPart, Loading, Message, Part, Request, Rows, TableInfo};
+use symstream_shared::wire::{
+    Change, LoadPart, Loading, Message, Part, Request, Rows, RuleAnswers, TableInfo,
+};
 
 /// What the changes of one part may take in memory, but for a single change that takes more.
 const PART_BYTES_MAX: usize = 1024 * 1024;
@@ -60,14 +62,30 @@ impl PartEncoder {
         sql: &mut dyn Sql,
         asker: &mut Asker<'_>,
         table: &Arc<TableInfo>,
-        mut change: Change,
+        change: Change,
     ) -> Result<(), Error> {
-        let size = change.size();
-        if !self.rows.changes.is_empty()
-            && (self.bytes + size > PART_BYTES_MAX || self.tables.len() == TABLES_MAX)
-        {
+        if self.is_full_with(&change) {
             self.flush(sql, asker).await?;
         }
+        self.add(table, change);
+        Ok(())
+    }
+
+    /// Adds the next change of an initial load, about which no rule is asked any more.
+    pub(crate) fn push_decided(&mut self, table: &Arc<TableInfo>, change: Change) -> Result<(), Error> {
+        if self.is_full_with(&change) {
+            self.encode(Vec::new())?;
+        }
+        self.add(table, change);
+        Ok(())
+    }
+
+    fn is_full_with(&self, change: &Change) -> bool {
+        !self.rows.changes.is_empty()
+            && (self.bytes + change.size() > PART_BYTES_MAX || self.tables.len() == TABLES_MAX)
+    }
+
+    fn add(&mut self, table: &Arc<TableInfo>, mut change: Change) {
         let known = self
             .tables
             .iter()
@@ -78,9 +96,8 @@ impl PartEncoder {
             self.tables.len() - 1
         });
         change.table = u16::try_from(index).unwrap_or(u16::MAX);
-        self.bytes += size;
+        self.bytes += change.size();
         self.rows.changes.push(change);
-        Ok(())
     }
 
     /// The batch's messages. A batch without changes is one empty part.
@@ -91,12 +108,24 @@ impl PartEncoder {
         Ok(self.spool)
     }
 
+    /// The messages of a batch of an initial load.
+    pub(crate) fn finish_decided(mut self) -> Result<Spool, Error> {
+        if !self.rows.changes.is_empty() || self.spool.count() == 0 {
+            self.encode(Vec::new())?;
+        }
+        Ok(self.spool)
+    }
+
     async fn flush(&mut self, sql: &mut dyn Sql, asker: &mut Asker<'_>) -> Result<(), Error> {
+        let answers = asker.ask(sql, &self.rows).await?;
+        self.encode(answers)
+    }
+
+    fn encode(&mut self, answers: Vec<RuleAnswers>) -> Result<(), Error> {
         let rows = std::mem::take(&mut self.rows);
         self.tables.clear();
         self.bytes = 0;
         let count = rows.changes.len() as u64;
-        let answers = asker.ask(sql, &rows).await?;
         let info = self.info.clone();
         let message = Message::Captured(Part {
             source: info.source,

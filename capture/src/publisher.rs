@@ -16,16 +16,19 @@
 
 mod quiet;
 mod sending;
+mod weights;
 
 pub(crate) use sending::Sending;
 
 use self::quiet::Newer;
+use self::weights::Weight;
 use crate::answers::Asker;
 use crate::batch_rows::{BatchRows, Piece};
 use crate::batch_store::{self, StoredBatch};
 use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
 use crate::error::Error;
+use crate::load::{self, Reservations};
 use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::recorder;
 use crate::source::{ConfigReceiver, Source};
@@ -40,7 +43,7 @@ use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
 use symstream_shared::db::TxKind;
 use symstream_shared::id::ChannelId;
 use symstream_shared::model::Config;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +70,16 @@ pub(crate) async fn run(
     let mut channels = HashSet::new();
     let mut seen = 0;
     let mut tasks = JoinSet::new();
+    let (weights, weighed) = weights::channel();
+    tasks.spawn({
+        let (source, shutdown) = (source.clone(), shutdown.clone());
+        async move {
+            let name = format!("counting of bytes of node {}", source.node);
+            until_done::<Infallible, _>(&name, &shutdown, || weights::record(&source, &weighed))
+                .await
+                .map(drop)
+        }
+    });
     loop {
         cut.borrow_and_update();
         let mut conn = source.database.conn().await?;
@@ -81,10 +94,18 @@ pub(crate) async fn run(
             if channels.insert(channel.clone()) {
                 let (source, bus, config) = (source.clone(), bus.clone(), config.clone());
                 let (cut, shutdown) = (cut.clone(), shutdown.clone());
+                let weights = weights.clone();
                 tasks.spawn(async move {
                     let name = format!("publishing of channel {channel} of node {}", source.node);
                     until_done::<Infallible, _>(&name, &shutdown, || {
-                        publish_channel(&source, &bus, &channel, config.clone(), cut.clone())
+                        publish_channel(
+                            &source,
+                            &bus,
+                            &channel,
+                            config.clone(),
+                            cut.clone(),
+                            weights.clone(),
+                        )
                     })
                     .await
                     .map(drop)
@@ -134,6 +155,7 @@ async fn publish_channel(
     channel: &ChannelId,
     config: ConfigReceiver,
     cut: watch::Receiver<u64>,
+    weights: mpsc::Sender<Weight>,
 ) -> Result<Infallible, Error> {
     let mut connections = bus.connections();
     loop {
@@ -145,6 +167,7 @@ async fn publish_channel(
             bus,
             config: config.clone(),
             cut: cut.clone(),
+            weights: weights.clone(),
             publisher,
             encoder: Encoder {
                 source,
@@ -177,6 +200,7 @@ struct Publishing<'a> {
     bus: &'a Bus,
     config: ConfigReceiver,
     cut: watch::Receiver<u64>,
+    weights: mpsc::Sender<Weight>,
     publisher: CapturedPublisher,
     encoder: Encoder<'a>,
     /// The last batch that was published whole.
@@ -231,6 +255,12 @@ impl Publishing<'_> {
     async fn finish(&mut self, mut sending: Sending) -> Result<(), Error> {
         while sending.publish_next(&mut self.publisher).await? {}
         self.last = sending.batch_id();
+        let weight = Weight {
+            batch_id: sending.batch_id(),
+            byte_count: sending.byte_count(),
+        };
+        // Its receiver goes with the agent only.
+        self.weights.send(weight).await.ok();
         Ok(())
     }
 
@@ -315,6 +345,8 @@ async fn resume(
         return Ok(published.batch_id);
     }
     batch_store::renumber(&mut tx, tables, channel, published.batch_id).await?;
+    let why = format!("batches of channel {channel} that it holds got numbers above its own");
+    load::interrupt_above(&mut tx, tables, published.batch_id, &why).await?;
     tx.commit().await?;
     tracing::info!(%channel, batch_id = published.batch_id, "batch was published in part; it is published anew");
     Ok(published.batch_id)
@@ -365,6 +397,9 @@ impl Encoder<'_> {
             self.history = HistCache::new();
         }
         let source = self.source;
+        let mut tx = source.database.begin(TxKind::ReadOnly).await?;
+        let Reservations { loading, absent } =
+            load::reservations(&mut tx, &source.tables, batch.batch_id).await?;
         let info = BatchInfo {
             source: source.node.clone(),
             source_group: source.engine.group.clone(),
@@ -375,10 +410,9 @@ impl Encoder<'_> {
             targets: Vec::new(),
             load: None,
             request: None,
-            absent: Vec::new(),
-            loading: Vec::new(),
+            absent,
+            loading,
         };
-        let mut tx = source.database.begin(TxKind::ReadOnly).await?;
         let mut rows = BatchRows::new(&source.tables, config, &batch.runs);
         let mut encoder = PartEncoder::new(info.clone());
         // The rows and the answers about them use the histories in turn, so each has its own.

@@ -13,6 +13,7 @@ const MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The messages of one batch, in order.
 pub(crate) struct Spool {
     parts: Vec<Stored>,
+    bytes: usize,
     in_memory_bytes: usize,
     file: Option<File>,
     memory_bytes_max: usize,
@@ -37,6 +38,7 @@ impl Spool {
     fn with_memory(memory_bytes_max: usize) -> Self {
         Self {
             parts: Vec::new(),
+            bytes: 0,
             in_memory_bytes: 0,
             file: None,
             memory_bytes_max,
@@ -48,6 +50,7 @@ impl Spool {
     /// # Errors
     /// [`Error::Spool`] when the temporary file can not be written.
     pub(crate) fn push(&mut self, body: Vec<u8>, rows: u64) -> Result<(), Error> {
+        self.bytes += body.len();
         let body = if self.file.is_none() && self.in_memory_bytes + body.len() <= self.memory_bytes_max {
             self.in_memory_bytes += body.len();
             Body::Memory(body)
@@ -62,6 +65,11 @@ impl Spool {
         };
         self.parts.push(Stored { rows, body });
         Ok(())
+    }
+
+    /// What the messages take (`sym_capture_batch.byte_count`).
+    pub(crate) fn byte_count(&self) -> i64 {
+        i64::try_from(self.bytes).unwrap_or(i64::MAX)
     }
 
     /// How many messages there are.

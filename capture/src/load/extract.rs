@@ -1,67 +1,94 @@
-//! Extracting the rows of an initial load and publishing them.
+//! Reading the rows of an initial load and publishing them.
 
-use super::plan;
-use super::rows::{self, ChangeTaker};
-use crate::answers::Asker;
-use crate::batch_store;
-use crate::decode::HistCache;
+use super::book::single;
+use super::opening::Opened;
+use super::plan_api::{self, LoadTargets};
+use super::progress::Progress;
+use super::rows::ChangeTaker;
+use super::sender::{Envelope, Sender};
+use crate::batch_store::{self, LoadBatch};
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
-use crate::publisher::Sending;
 use crate::source::{Source, now_ms};
+use crate::spool::Spool;
+use std::ops::Range;
 use std::sync::Arc;
-use symstream_nats::{BatchType, Bus, CapturedPublisher, PartHeader};
-use symstream_shared::db::{Param, Tx, TxKind};
-use symstream_shared::id::ChannelId;
+use symstream_shared::db::TxKind;
+use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::model::{Config, Node};
-use symstream_shared::wire::{Change, Operation, TableInfo};
+use symstream_shared::wire::{Change, LoadPart, LoadStep, TableInfo};
 
 /// Rows of one batch.
 const BATCH_ROWS_MAX: u64 = 10_000;
 /// About what one batch's rows take before compression; one row may be larger.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Batch ids that are taken at once. Those that are left when the load ends are never used.
+const IDS_AT_ONCE: i64 = 16;
 
-/// Reads all tables that `node` gets in one snapshot, and publishes their rows as batches for it. Holds a batch in
+/// Publishes the load: how it begins, the rows of all its tables as its snapshot has them, and its end. Holds a batch in
 /// memory (or its temporary file) and some chunks of rows, never a table.
-pub(super) async fn extract(source: &Source, bus: &Bus, config: &Config, node: &Node) -> Result<(), Error> {
-    let mut history = HistCache::new();
-    let mut snapshot = source.database.begin(TxKind::ReadOnly).await?;
-    let tables = plan::tables(&mut snapshot, source, config, node, &mut history).await?;
-    let mut asked = HistCache::new();
+pub(super) async fn extract(
+    source: &Source,
+    sender: &Sender,
+    config: &Config,
+    nodes: Vec<&Node>,
+    opened: Opened,
+) -> Result<(), Error> {
+    let Opened {
+        load_id,
+        clear_first,
+        uncut,
+        mut snapshot,
+    } = opened;
+    let targets = LoadTargets {
+        load_id,
+        nodes,
+        clear_first,
+        uncut,
+    };
+    let plan = plan_api::plan(&mut snapshot, source, config, &targets).await?;
     let mut load = Load {
         source,
-        config,
-        node,
-        publisher: bus.captured(&source.node, &ChannelId::reload()),
-        // Rules are asked while the rows stream through the other connection.
-        questions: source.database.begin(TxKind::ReadOnly).await?,
-        asker: Asker {
-            tables: &source.tables,
-            config,
-            group: &source.engine.group,
-            target_group: Some(&node.group),
-            since: None,
-            history: &mut asked,
-        },
+        sender,
+        load_id,
+        configuration_version: config.version,
+        targets: targets.nodes.iter().map(|node| node.node_id.clone()).collect(),
+        progress: Progress::new(source, load_id, &plan).await?,
+        ids: 0..0,
         batch: None,
+        in_circle: false,
     };
-    for table in &tables {
-        rows::read(&mut snapshot, table, 0, Operation::Insert, &mut load).await?;
+    load.send_step(load_id, LoadStep::Begin(plan.begin)).await?;
+    let mut circle = None;
+    for step in &plan.steps {
+        if circle != step.circle {
+            load.close().await?;
+        }
+        circle = step.circle;
+        load.in_circle = circle.is_some();
+        load.progress.begin_table(step.table()).await?;
+        step.read(&mut snapshot, &mut load).await?;
     }
-    load.close(true).await?;
-    load.questions.rollback().await?;
+    load.close().await?;
     snapshot.rollback().await?;
-    Ok(())
+    let batch_id = load.next_id().await?;
+    load.send_step(batch_id, LoadStep::End).await?;
+    load.progress.sent().await
 }
 
 struct Load<'a> {
     source: &'a Source,
-    config: &'a Config,
-    node: &'a Node,
-    publisher: CapturedPublisher,
-    questions: Tx,
-    asker: Asker<'a>,
+    sender: &'a Sender,
+    load_id: i64,
+    configuration_version: i64,
+    /// Those that still want it.
+    targets: Vec<NodeId>,
+    progress: Progress<'a>,
+    /// Batch ids that are ours.
+    ids: Range<i64>,
     batch: Option<OpenBatch>,
+    /// The rows of a circle stay in one batch.
+    in_circle: bool,
 }
 
 struct OpenBatch {
@@ -72,95 +99,126 @@ struct OpenBatch {
 }
 
 impl ChangeTaker for Load<'_> {
-    async fn take(&mut self, table: &Arc<TableInfo>, insert: Change) -> Result<(), Error> {
-        let mut batch = match self.batch.take() {
+    async fn take(&mut self, table: &Arc<TableInfo>, change: Change) -> Result<(), Error> {
+        let batch = match &mut self.batch {
             Some(batch) => batch,
-            None => self.open().await?,
+            none => {
+                let batch_id = next_id(&mut self.ids, self.source).await?;
+                let info = info(
+                    self.source,
+                    (self.load_id, batch_id, self.configuration_version),
+                    &self.targets,
+                    LoadStep::Rows,
+                );
+                none.insert(OpenBatch {
+                    batch_id,
+                    encoder: PartEncoder::new(info),
+                    rows: 0,
+                    bytes: 0,
+                })
+            }
         };
         batch.rows += 1;
-        batch.bytes += insert.size();
-        batch
-            .encoder
-            .push(&mut self.questions, &mut self.asker, table, insert)
-            .await?;
+        batch.bytes += change.size();
+        batch.encoder.push_decided(table, change)?;
         let is_full = batch.rows >= BATCH_ROWS_MAX || batch.bytes >= BATCH_BYTES_MAX;
-        self.batch = Some(batch);
-        if is_full { self.close(false).await } else { Ok(()) }
+        if is_full && !self.in_circle {
+            self.close().await?;
+        }
+        Ok(())
     }
 }
 
 impl Load<'_> {
-    /// A new batch: its number and its row in `sym_capture_batch` are durable before anything of it is published.
-    async fn open(&self) -> Result<OpenBatch, Error> {
-        let tables = &self.source.tables;
-        let created_ms = now_ms();
-        let mut tx = self.source.database.begin(TxKind::Write).await?;
-        let batch_id = batch_store::allocate(&mut tx, tables, 1).await?;
-        batch_store::insert_load(
-            &mut tx,
-            tables,
-            batch_id,
-            &self.node.node_id,
-            self.config.version,
-            created_ms,
-        )
-        .await?;
-        tx.commit().await?;
-        let info = BatchInfo {
-            source: self.source.node.clone(),
-            source_group: self.source.engine.group.clone(),
-            channel: ChannelId::reload(),
-            batch_id,
-            configuration_version: self.config.version,
-            created_ms,
-            targets: vec![self.node.node_id.clone()],
-            load: None,
-            request: None,
-            absent: Vec::new(),
-            loading: Vec::new(),
-        };
-        Ok(OpenBatch {
-            batch_id,
-            encoder: PartEncoder::new(info),
-            rows: 0,
-            bytes: 0,
-        })
+    async fn next_id(&mut self) -> Result<i64, Error> {
+        next_id(&mut self.ids, self.source).await
     }
 
-    /// Publishes the open batch. The last one of a load says so, and is there even without rows.
-    async fn close(&mut self, load_complete: bool) -> Result<(), Error> {
-        let batch = match self.batch.take() {
-            Some(batch) => batch,
-            None if load_complete => self.open().await?,
-            None => return Ok(()),
+    /// Publishes the open batch, if there is one.
+    async fn close(&mut self) -> Result<(), Error> {
+        let Some(batch) = self.batch.take() else {
+            return Ok(());
         };
-        let spool = batch.encoder.finish(&mut self.questions, &mut self.asker).await?;
-        let statement = format!(
-            "update {} set data_count = ? where batch_id = ?",
-            self.source.tables.name("capture_batch")
-        );
-        let params: [Param; 2] = [
-            i64::try_from(batch.rows).unwrap_or(i64::MAX).into(),
-            batch.batch_id.into(),
-        ];
-        self.source.database.execute(&statement, &params).await?;
-        let header = PartHeader {
-            source: self.source.node.clone(),
-            target: None,
-            channel: ChannelId::reload(),
-            batch_id: batch.batch_id,
-            previous_batch_id: None,
-            batch_type: BatchType::InitialLoad,
-            rows: 0,
-            part: 0,
-            part_last: 0,
-            configuration_version: self.config.version,
-            time_ms: 0,
-            load_id: None,
-            group: None,
-        };
-        let mut sending = Sending::new(header, spool)?;
-        while sending.publish_next(&mut self.publisher).await? {}
-        Ok(())
+        let spool = batch.encoder.finish_decided()?;
+        let rows = i64::try_from(batch.rows).unwrap_or(i64::MAX);
+        self.send(batch.batch_id, spool, rows).await
+    }
+
+    /// Publishes a batch without rows.
+    async fn send_step(&mut self, batch_id: i64, step: LoadStep) -> Result<(), Error> {
+        let ids = (self.load_id, batch_id, self.configuration_version);
+        let spool = PartEncoder::new(info(self.source, ids, &self.targets, step)).finish_decided()?;
+        self.send(batch_id, spool, 0).await
+    }
+
+    async fn send(&mut self, batch_id: i64, spool: Spool, rows: i64) -> Result<(), Error> {
+        let Load { source, sender, .. } = self;
+        let ids = (self.load_id, batch_id, self.configuration_version);
+        publish(source, sender, ids, single(&self.targets), spool, rows).await?;
+        self.progress.add_rows(rows);
+        self.progress
+            .look(sender, self.configuration_version, &mut self.targets)
+            .await
+    }
+}
+
+async fn next_id(ids: &mut Range<i64>, source: &Source) -> Result<i64, Error> {
+    if let Some(batch_id) = ids.next() {
+        return Ok(batch_id);
+    }
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    let first = batch_store::allocate(&mut tx, &source.tables, IDS_AT_ONCE).await?;
+    tx.commit().await?;
+    *ids = first + 1..first + IDS_AT_ONCE;
+    Ok(first)
+}
+
+/// Publishes one batch (load, batch, version of the configuration), which is written down before.
+pub(super) async fn publish(
+    source: &Source,
+    sender: &Sender,
+    (load_id, batch_id, configuration_version): (i64, i64, i64),
+    target: Option<&NodeId>,
+    spool: Spool,
+    row_count: i64,
+) -> Result<(), Error> {
+    let mut conn = source.database.conn().await?;
+    let batch = LoadBatch {
+        batch_id,
+        load_id,
+        target,
+        configuration_version,
+        row_count,
+        byte_count: spool.byte_count(),
+    };
+    batch_store::put_load(&mut conn, &source.tables, &batch).await?;
+    drop(conn);
+    let envelope = Envelope {
+        load_id,
+        batch_id,
+        configuration_version,
+    };
+    sender.publish(&envelope, spool).await
+}
+
+/// What the parts of a load's batch say of it (load, batch, version of the configuration).
+pub(super) fn info(
+    source: &Source,
+    (load_id, batch_id, configuration_version): (i64, i64, i64),
+    targets: &[NodeId],
+    step: LoadStep,
+) -> BatchInfo {
+    BatchInfo {
+        source: source.node.clone(),
+        source_group: source.engine.group.clone(),
+        channel: ChannelId::reload(),
+        batch_id,
+        configuration_version,
+        created_ms: now_ms(),
+        targets: targets.to_vec(),
+        load: Some(LoadPart { load_id, step }),
+        request: None,
+        absent: Vec::new(),
+        loading: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ type Part = Result<(u64, Vec<u8>), Error>;
 pub(crate) struct Sending {
     batch: PartHeader,
     parts: Box<dyn Iterator<Item = Part> + Send>,
+    byte_count: i64,
     /// The part that was stored last.
     part: u32,
     part_last: u32,
@@ -25,6 +26,7 @@ impl Sending {
     pub(crate) fn new(batch: PartHeader, spool: Spool) -> Result<Self, Error> {
         Ok(Self {
             part_last: spool.count(),
+            byte_count: spool.byte_count(),
             parts: Box::new(spool.into_parts()?),
             part: 0,
             batch,
@@ -33,6 +35,11 @@ impl Sending {
 
     pub(crate) fn batch_id(&self) -> i64 {
         self.batch.batch_id
+    }
+
+    /// What all messages of the batch take.
+    pub(crate) fn byte_count(&self) -> i64 {
+        self.byte_count
     }
 
     /// Publishes the next message; `false` when all are stored.

@@ -93,7 +93,7 @@ async fn children_never_come_before_their_parents(kind: DatabaseKind) {
     tasks.spawn({
         let (source, cut) = (f.source.clone(), Arc::clone(&f.cut));
         async move {
-            reader::run(source, Backlog::default(), cut)
+            reader::run(source, Backlog::default(), cut, crate::load::channel().1)
                 .await
                 .expect("reading");
         }
