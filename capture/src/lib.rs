@@ -6,6 +6,7 @@
 
 mod agent;
 mod answers;
+mod backlog;
 mod batch_rows;
 mod batch_store;
 mod configuration;
@@ -26,6 +27,7 @@ mod purge;
 mod reader;
 mod recorder;
 mod registration;
+mod reload_need;
 mod request;
 mod source;
 mod spool;

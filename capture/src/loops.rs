@@ -9,7 +9,7 @@ use crate::local_time;
 use crate::source::Source;
 use crate::supervision::until_done;
 use crate::triggers::Keeper;
-use crate::{heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
+use crate::{backlog, heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
 use std::convert::Infallible;
 use std::sync::Arc;
 use symstream_nats::Bus;
@@ -77,6 +77,10 @@ pub(crate) fn start(
         let (source, outlets) = (source.clone(), Arc::clone(&outlets));
         Box::new(move || Box::pin(purge::run(source.clone(), outlets.config.subscribe())))
     });
+    spawn("watching of backlogs", {
+        let (source, outlets) = (source.clone(), Arc::clone(&outlets));
+        Box::new(move || Box::pin(backlog::run(source.clone(), outlets.config.subscribe())))
+    });
     spawn("heartbeat", {
         let (source, last) = (source.clone(), Arc::clone(&last_heartbeat));
         Box::new(move || Box::pin(heartbeat::run(source.clone(), Arc::clone(&last))))
@@ -111,12 +115,13 @@ async fn with_bus(
     let Some(bus) = connected.await? else {
         return Ok(());
     };
-    let (configuration, publishing, recording, loading, telling) = (
+    let (configuration, publishing, recording, loading, telling, freeing) = (
         name("configuration"),
         name("publishing"),
         name("recording"),
         name("initial loads"),
         name("telling of heartbeats"),
+        name("freeing of lanes"),
     );
     tokio::try_join!(
         until_done(&configuration, &life, || {
@@ -143,6 +148,7 @@ async fn with_bus(
             bus.clone(),
             Arc::clone(&last_heartbeat)
         )),
+        until_done(&freeing, &life, || backlog::free(source.clone(), bus.clone())),
     )?;
     Ok(())
 }

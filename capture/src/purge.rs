@@ -3,7 +3,8 @@
 //! Old are batches that were cut longer ago than `purge.retention`. What is removed, and what stays however old it is:
 //! - a captured batch with its rows, their events and its histories, when it was routed and every node that got rows of
 //!   it said `OK`. A node that is no longer in `sym_node` is not waited for, or it would keep its rows here for ever; one
-//!   that is only disabled is, because it gets them when it is enabled again;
+//!   that is only disabled is, because it gets them when it is enabled again. Nor is one that needs a reload
+//!   ([`crate::backlog`]);
 //! - histories of triggers that no captured row can name any more ([`histories`]).
 //!
 //! Records of batches that were applied at the node are the loader's, which purges them itself.
@@ -43,7 +44,7 @@ struct Figures {
     rows: u64,
     /// Captured batches.
     batches: u64,
-    /// Of them, those that were not `OK` at a node that is no longer in `sym_node`.
+    /// Of them, those that were not `OK` at a node that is no longer in `sym_node`, or that needs a reload.
     batches_not_ok: u64,
     /// Histories of triggers.
     trigger_histories: u64,

@@ -5,6 +5,7 @@
 //! comes twice changes nothing the second time. The two streams have no order between them: an `OK` may come before the report that the
 //! batch was routed.
 
+mod contact;
 mod routed;
 mod status;
 
@@ -76,6 +77,7 @@ fn transition(before: BatchStatus, event: BatchEvent) -> Result<BatchStatus, Err
 }
 
 /// One row of `sym_outgoing_batch_hist`.
+#[derive(Clone, Copy)]
 struct History<'a> {
     batch_id: i64,
     node: &'a NodeId,
@@ -93,15 +95,28 @@ struct History<'a> {
 }
 
 impl History<'_> {
-    async fn insert(&self, tx: &mut dyn Sql, tables: &Tables) -> Result<(), DbError> {
-        let failure = self.result.and_then(|result| result.failure.as_ref());
+    async fn insert(self, tx: &mut dyn Sql, tables: &Tables) -> Result<(), DbError> {
+        Self::insert_all(&[self], tx, tables).await
+    }
+
+    /// All of them with one statement.
+    async fn insert_all(histories: &[Self], tx: &mut dyn Sql, tables: &Tables) -> Result<(), DbError> {
+        if histories.is_empty() {
+            return Ok(());
+        }
         let statement = format!(
             "insert into {} (batch_id, node_id, status, start_time, end_time, data_event_count, failed_data_id, \
-             hostname, network_millis, filter_millis, database_millis, sql_state, sql_code, sql_message) \
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tables.name("outgoing_batch_hist")
+             hostname, network_millis, filter_millis, database_millis, sql_state, sql_code, sql_message) values {}",
+            tables.name("outgoing_batch_hist"),
+            vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; histories.len()].join(", ")
         );
-        let params = [
+        let params: Vec<Param> = histories.iter().flat_map(Self::params).collect();
+        tx.execute(&statement, &params).await.map(drop)
+    }
+
+    fn params(&self) -> [Param; 14] {
+        let failure = self.result.and_then(|result| result.failure.as_ref());
+        [
             self.batch_id.into(),
             self.node.as_str().into(),
             self.status.into(),
@@ -116,8 +131,7 @@ impl History<'_> {
             failure.map(|failure| failure.sql_state.as_str()).into(),
             failure.map(|failure| failure.sql_code).into(),
             failure.map(|failure| failure.message.as_str()).into(),
-        ];
-        tx.execute(&statement, &params).await.map(drop)
+        ]
     }
 }
 

@@ -9,7 +9,7 @@ use symstream_shared::engine::{Engine, NatsOptions, Settings};
 use symstream_shared::id::{ChannelId, EngineName, ExternalId, GroupId, NodeId};
 use symstream_shared::model::LinkAction;
 use symstream_shared::schema::{self, Tables};
-use symstream_shared::wire::{LanePart, Message};
+use symstream_shared::wire::{LanePart, Message, StatusReport};
 use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 use symstream_tests::server::NatsServer;
@@ -148,16 +148,25 @@ impl Fixture {
 
     /// `<batch> <status>` of everything told to the source next.
     pub async fn status(&mut self) -> Vec<String> {
+        loop {
+            let report = self.report().await;
+            if report.contact.is_none() || !report.results.is_empty() {
+                let results = report.results.iter();
+                return results
+                    .map(|result| format!("{} {}", result.batch_id, result.status))
+                    .collect();
+            }
+        }
+    }
+
+    /// The next report for `cloud`.
+    pub async fn report(&mut self) -> StatusReport {
         let delivery = self.statuses.next_within(PATIENCE).await.expect("a status");
         delivery.ack().await.expect("acknowledged");
-        let Ok(Message::Status(report)) = Message::decode(delivery.body()) else {
-            panic!("no status")
-        };
-        report
-            .results
-            .iter()
-            .map(|result| format!("{} {}", result.batch_id, result.status))
-            .collect()
+        match Message::decode(delivery.body()) {
+            Ok(Message::Status(report)) => report,
+            other => panic!("no status: {other:?}"),
+        }
     }
 
     pub async fn has(&self, want: &[&str]) {

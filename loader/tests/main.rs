@@ -1,6 +1,7 @@
 //! The loader against real databases.
 
 mod agent;
+mod contact;
 mod fixture;
 mod following;
 mod ledger;

@@ -65,11 +65,12 @@ async fn window(
         "exists (select 1 from {} o where o.batch_id = b.batch_id and (o.status is null or o.status <> 'OK')",
         source.tables.name("outgoing_batch")
     );
-    let node = source.tables.name("node");
+    // A node that needs a reload is loaded anew: nothing waits for it any more.
+    let (node, need) = (source.tables.name("node"), source.tables.name("reload_need"));
     let statement = format!(
         "select b.batch_id, b.data_ranges, case when b.create_time >= ? then 1 else 0 end, \
-         case when b.routed = 0 or {not_ok} and exists (select 1 from {node} n where n.node_id = o.node_id)) \
-         then 1 else 0 end, case when {not_ok}) then 1 else 0 end, \
+         case when b.routed = 0 or {not_ok} and exists (select 1 from {node} n where n.node_id = o.node_id) \
+         and not exists (select 1 from {need} m where m.node_id = o.node_id)) then 1 else 0 end, case when {not_ok}) then 1 else 0 end, \
          case when b.batch_id > (select min(u.batch_id) from {batch} u where u.routed = 0 and u.batch_type = 'EV') \
          then 1 else 0 end \
          from {batch} b where b.batch_id > ? order by b.batch_id limit {BATCHES_MAX}"

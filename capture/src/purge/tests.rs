@@ -119,6 +119,22 @@ async fn only_what_every_target_has_is_removed() {
 }
 
 #[tokio::test]
+async fn a_node_that_needs_a_reload_is_not_waited_for() {
+    let node = start(Sqlite).await;
+    rows(&node, 1..=2, 10).await;
+    batch(&node, 1, "1", 10, 1, &[("a", "OK"), ("off", "SE")]).await;
+    batch(&node, 2, "2", 10, 1, &[("b", "SE"), ("off", "SE")]).await;
+    node.db
+        .run("insert into sym_reload_need (node_id, reason, freed) values ('off', 'away', 1)")
+        .await;
+    purged(&node, DAY).await;
+    assert_eq!(ids(&node, "data_id", "sym_data").await, [2]);
+    // Its other batches stay as they are: nobody said that they are OK.
+    let open = "select node_id, status from sym_outgoing_batch where batch_id = 2 order by node_id";
+    assert_eq!(node.db.rows(open).await, [["b", "SE"], ["off", "SE"]]);
+}
+
+#[tokio::test]
 async fn former_links_stay_while_a_batch_before_them_is_not_routed() {
     let node = start(Sqlite).await;
     node.db

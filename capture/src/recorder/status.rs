@@ -1,6 +1,6 @@
 //! A loader's report: what became of batches at one node.
 
-use super::{History, transition};
+use super::{History, contact, transition};
 use crate::error::Error;
 use symstream_shared::batch_status::{BatchEvent, BatchStatus};
 use symstream_shared::db::{Param, Sql};
@@ -9,6 +9,9 @@ use symstream_shared::wire::{BatchResult, StatusReport};
 
 /// Records one report.
 pub(super) async fn record(tx: &mut dyn Sql, tables: &Tables, report: &StatusReport) -> Result<(), Error> {
+    if let Some(contact) = &report.contact {
+        contact::record(tx, tables, report, contact).await?;
+    }
     for result in &report.results {
         match result.status {
             BatchStatus::Ok | BatchStatus::Skipped => applied(tx, tables, report, result).await?,

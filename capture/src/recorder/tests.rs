@@ -6,6 +6,8 @@ use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::id::ChannelId;
 use symstream_shared::wire::{BatchFailure, RoutedReport, StatusReport, TargetRows};
 
+mod groups;
+
 struct Fixture {
     node: TestNode,
 }
