@@ -21,6 +21,7 @@ impl Bus {
         // The consumers first: a loader that still runs takes nothing from now on.
         for stream in [
             subjects.node_stream(),
+            subjects.group_stream(),
             subjects.routed_stream(),
             subjects.status_stream(),
         ] {
