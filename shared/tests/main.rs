@@ -1,6 +1,7 @@
 //! Claims of this crate that need a database; SQLite's needs no server.
 
 mod clinic;
+mod ddl;
 mod schema;
 
 use std::path::{Path, PathBuf};

@@ -86,7 +86,80 @@ fn is_type(kind: DatabaseKind, sql: &str) -> bool {
             return false;
         }
     }
-    depth == 0 && sql.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !names_more(sql)
+    depth == 0
+        && sql.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && !names_more(sql)
+        && (kind != DatabaseKind::Postgres || is_of_postgres(sql))
+}
+
+/// Whether PostgreSQL brings the type with it; others are made by somebody, and may be missing elsewhere.
+fn is_of_postgres(sql: &str) -> bool {
+    const NAMES: [&str; 58] = [
+        "smallint",
+        "integer",
+        "bigint",
+        "numeric",
+        "real",
+        "double precision",
+        "boolean",
+        "text",
+        "character",
+        "character varying",
+        "bytea",
+        "date",
+        "oid",
+        "name",
+        "uuid",
+        "json",
+        "jsonb",
+        "jsonpath",
+        "xml",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "bit",
+        "bit varying",
+        "time with time zone",
+        "time without time zone",
+        "timestamp with time zone",
+        "timestamp without time zone",
+        "interval",
+        "interval year",
+        "interval month",
+        "interval day",
+        "interval hour",
+        "interval minute",
+        "interval second",
+        "interval year to month",
+        "interval day to hour",
+        "interval day to minute",
+        "interval day to second",
+        "interval hour to minute",
+        "interval hour to second",
+        "interval minute to second",
+        "tsvector",
+        "tsquery",
+        "point",
+        "line",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "int4range",
+        "int8range",
+        "numrange",
+        "daterange",
+        "tsrange",
+        "tstzrange",
+    ];
+    let element = sql.trim_end_matches("[]");
+    let name = match (element.split_once('('), element.split_once(')')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
+        _ => element.to_owned(),
+    };
+    NAMES.contains(&name.as_str())
 }
 
 /// Whether one of the words would begin a constraint of the column.
@@ -133,6 +206,7 @@ mod tests {
             "x(y)",
             "(1)",
             "int primary key",
+            "mood",
             "enum('a",
             "enum('\\')",
             "int(1",

@@ -6,6 +6,7 @@ use crate::catalog::{ColumnDef, TableDef};
 use crate::db::{DatabaseKind, DbError, Param, Sql};
 use crate::ddl::column_type::ColumnType;
 use crate::ddl::model::{ForeignKey, Index, ReferenceAction};
+use crate::ddl::native::NativeType;
 
 const DEFAULTS: &str = "select a.attname::text, pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d \
      join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum \
@@ -156,10 +157,20 @@ async fn indexes(sql: &mut dyn Sql, place: &[Param], details: &mut Details) -> R
     Ok(())
 }
 
-/// Types that are what our own statements write for a type of the format have no words of their own.
+/// Types that are what our own statements write for a type of the format have no words of their own. A domain has the
+/// type below it, and its own name for the warning that says so.
 pub(super) fn column_type(column: &ColumnDef) -> TypeReading {
+    let (column_type, own) = base_type(column);
+    match own {
+        None if NativeType::new(DatabaseKind::Postgres, &column.sql_type).is_none() => {
+            (column_type, Some(column.sql_type.clone()))
+        }
+        own => (column_type, own),
+    }
+}
+
+fn base_type(column: &ColumnDef) -> TypeReading {
     let own = || Some(column.sql_type.clone());
-    // A domain's name says nothing elsewhere, and its checks stay behind; the type below it is what values have.
     match column.type_name.as_str() {
         "bool" => (ColumnType::Boolean, None),
         "int2" => (ColumnType::Smallint, None),
