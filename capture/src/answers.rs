@@ -4,16 +4,17 @@
 //! one for a row. They are asked in the transaction that reads the batch. A lookup also counts links that were
 //! changed or deleted since ([`crate::links`]).
 
+pub(crate) mod rule_sql;
+
 use crate::decode::HistCache;
-use crate::dialect::reading::{comparable_text, compares_typed, row_set, typed};
+use crate::dialect::reading::row_set;
 use crate::error::Error;
 use crate::links::FormerLinks;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use symstream_shared::catalog;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::id::GroupId;
-use symstream_shared::model::{Config, LookupRule, Rule, RuleKind, Subselect, SubselectPiece};
+use symstream_shared::model::{Config, LookupRule, Rule, RuleKind, Subselect};
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{Change, Rows, RuleAnswers, RuleId, TableInfo};
@@ -72,7 +73,7 @@ impl Asker<'_> {
                     RuleKind::Subselect(subselect) => self.select(sql, &question, subselect).await,
                     RuleKind::Default | RuleKind::Column(_) => continue,
                 };
-                let sets = sets.map_err(|err| question.failed(err))?;
+                let sets = sets.map_err(|err| rule_failed(rule, &table.source_table, err))?;
                 let answers = answers.entry(rule.id.clone()).or_default();
                 for ((change, _), set) in question.changes.iter().zip(sets) {
                     answers.add(*change, set);
@@ -98,7 +99,7 @@ impl Asker<'_> {
         question: &Question<'_>,
         lookup: &LookupRule,
     ) -> Result<Vec<BTreeSet<String>>, Error> {
-        let (key, key_info) = question.column(&lookup.key_column)?;
+        let (key, key_info) = rule_sql::column(question.table, &lookup.key_column)?;
         let mut keys = Distinct::default();
         let asked: Vec<Vec<usize>> = question
             .changes
@@ -114,42 +115,15 @@ impl Asker<'_> {
             .collect();
 
         let kind = sql.kind();
-        let schema = lookup.lookup_schema.as_deref();
-        let table = catalog::read_table(sql, schema, &lookup.lookup_table)
-            .await?
-            .ok_or_else(|| {
-                DbError::unexpected(format!("lookup table {} does not exist", lookup.lookup_table))
-            })?;
-        let column = |name: &str| {
-            table.column_ignoring_case(name).ok_or_else(|| {
-                DbError::unexpected(format!(
-                    "lookup table {} has no column {name}",
-                    lookup.lookup_table
-                ))
-            })
-        };
-        let (lookup_key, external_id) = (
-            column(&lookup.lookup_key_column)?,
-            column(&lookup.external_id_column)?,
-        );
-        let lookup_key_name = format!("l.{}", kind.quote(&lookup_key.name));
-        let condition = if key_info.logical == lookup_key.logical && compares_typed(kind, lookup_key.logical)
-        {
-            let name = (table.schema.as_deref(), table.name.as_str());
-            format!(
-                "{lookup_key_name} = {}",
-                typed(sql, name, &lookup_key.name, lookup_key.logical, "r.c0").await?
-            )
-        } else {
-            format!("{} = r.c0", comparable_text(kind, &lookup_key_name))
-        };
+        let links = rule_sql::lookup(sql, lookup, key_info, "r.c0").await?;
         let mut found = vec![BTreeSet::new(); keys.values.len()];
         for (first, values) in keys.chunks() {
             let (set, params) = row_set(kind, values, 1);
             let statement = format!(
-                "select r.i, {} from {set} join {} l on {condition}",
-                kind.as_text(&format!("l.{}", kind.quote(&external_id.name))),
-                kind.quote_table(table.schema.as_deref(), &table.name),
+                "select r.i, {} from {set} join {} on {}",
+                kind.as_text(&links.external_id),
+                links.from,
+                links.condition,
             );
             collect(sql, &statement, &params, first, &mut found).await?;
         }
@@ -158,7 +132,7 @@ impl Asker<'_> {
                 tables: self.tables,
                 config: self.config,
                 lookup,
-                table_name: &table.name,
+                table_name: &links.table_name,
                 since,
             };
             former.add(sql, self.history, &keys.by_text(), &mut found).await?;
@@ -177,32 +151,17 @@ impl Asker<'_> {
         subselect: &Subselect,
     ) -> Result<Vec<BTreeSet<String>>, Error> {
         let kind = sql.kind();
-        let table = (
-            question.table.source_schema.as_deref(),
-            question.table.source_table.as_str(),
-        );
         let mut columns = Vec::new();
-        let mut condition = String::new();
-        for piece in &subselect.pieces {
-            match piece {
-                SubselectPiece::Sql(text) => condition.push_str(text),
-                SubselectPiece::TargetGroup => {
-                    condition.push_str(&kind.literal(question.rule.target_group.as_str()));
-                }
-                SubselectPiece::Column(column) => {
-                    let (index, info) = question.column(&column.name)?;
-                    let number = columns
-                        .iter()
-                        .position(|known| *known == (index, column.old))
-                        .unwrap_or(columns.len());
-                    if number == columns.len() {
-                        columns.push((index, column.old));
-                    }
-                    let expression = format!("r.c{number}");
-                    condition.push_str(&typed(sql, table, &info.name, info.logical, &expression).await?);
-                }
-            }
-        }
+        let group = &question.rule.target_group;
+        let condition = rule_sql::subselect(sql, subselect, group, question.table, |index, column| {
+            let known = columns.iter().position(|known| *known == (index, column.old));
+            let number = known.unwrap_or_else(|| {
+                columns.push((index, column.old));
+                columns.len() - 1
+            });
+            Ok(format!("r.c{number}"))
+        })
+        .await?;
         let mut values = Distinct::default();
         let asked: Vec<usize> = question
             .changes
@@ -222,7 +181,7 @@ impl Asker<'_> {
         let mut found = vec![BTreeSet::new(); values.values.len()];
         for (first, rows) in values.chunks() {
             let (set, mut params) = row_set(kind, rows, columns.len().max(1));
-            params.push(question.rule.target_group.as_str().into());
+            params.push(group.as_str().into());
             let statement = format!(
                 "select r.i, c.node_id from {set} join {} c on c.node_group_id = ? and ({condition})",
                 self.tables.name("node")
@@ -262,33 +221,16 @@ async fn collect(
     .await
 }
 
-impl Question<'_> {
-    /// The captured column of that name, whatever its case.
-    fn column(&self, name: &str) -> Result<(usize, &symstream_shared::wire::ColumnInfo), DbError> {
-        let columns = &self.table.columns;
-        let exact = columns.iter().position(|column| column.name == name);
-        exact
-            .or_else(|| {
-                columns
-                    .iter()
-                    .position(|column| column.name.to_lowercase() == name.to_lowercase())
-            })
-            .map(|index| (index, &columns[index]))
-            .ok_or_else(|| {
-                DbError::unexpected(format!("table {} has no column {name}", self.table.source_table))
-            })
-    }
-
-    fn failed(&self, err: Error) -> Error {
-        match err {
-            Error::Database(err) if err.disposition != Disposition::Retry => Error::Rule {
-                rule: self.rule.id.clone(),
-                table: self.table.source_table.clone(),
-                reason: err.message,
-                disposition: err.disposition,
-            },
-            err => err,
-        }
+/// An error of the database, as one of the rule that was asked; what goes away by itself stays what it is.
+pub(crate) fn rule_failed(rule: &Rule, table: &str, err: Error) -> Error {
+    match err {
+        Error::Database(err) if err.disposition != Disposition::Retry => Error::Rule {
+            rule: rule.id.clone(),
+            table: table.to_owned(),
+            reason: err.message,
+            disposition: err.disposition,
+        },
+        err => err,
     }
 }
 

@@ -114,7 +114,8 @@ pub(crate) fn selected_row(kind: DatabaseKind, row: &str, columns: &[&ColumnDef]
     }
 }
 
-/// A query for all foreign keys: schema and name of the table that refers, and of the one referred to.
+/// A query for all foreign keys, column by column: the key, schema, table and column that refer, and those referred to
+/// (no column: the primary key's).
 pub(crate) fn foreign_keys_query(kind: DatabaseKind) -> &'static str {
     match kind {
         DatabaseKind::Postgres => postgres::foreign_keys::QUERY,
@@ -162,5 +163,23 @@ pub(crate) fn comparable_text(kind: DatabaseKind, expression: &str) -> String {
         DatabaseKind::Postgres => postgres::row_set::comparable_text(expression),
         DatabaseKind::Mysql => mysql::row_set::comparable_text(expression),
         DatabaseKind::Sqlite => sqlite::row_set::comparable_text(expression),
+    }
+}
+
+/// A table's column, of which `value` is the name, as a column of `r` would have it.
+pub(crate) fn captured(kind: DatabaseKind, column: &ColumnDef, value: &str) -> String {
+    match kind {
+        DatabaseKind::Postgres => postgres::row_set::captured(column, value),
+        DatabaseKind::Mysql => mysql::row_set::captured(column, value),
+        DatabaseKind::Sqlite => sqlite::row_set::captured(column, value),
+    }
+}
+
+/// Any expression as text that equals nothing but the same text.
+pub(crate) fn exact_text(kind: DatabaseKind, expression: &str) -> String {
+    match kind {
+        DatabaseKind::Postgres => postgres::row_set::exact_text(expression),
+        DatabaseKind::Mysql => mysql::row_set::exact_text(expression),
+        DatabaseKind::Sqlite => sqlite::row_set::exact_text(expression),
     }
 }

@@ -90,14 +90,14 @@ pub(super) async fn plan(
     let Some(node) = targets.nodes.first() else {
         return Err(Error::Task(format!("load {} is for nobody", targets.load_id)));
     };
-    let tables = plan::tables(snapshot, source, config, node, &mut HistCache::new()).await?;
-    let step = |table| Step {
-        reading: Reading::Rows(table, Operation::Insert),
-        circle: None,
-    };
+    let arranged = plan::tables(snapshot, source, config, node, &mut HistCache::new()).await?;
+    let steps = arranged.into_rows().map(|step| Step {
+        reading: Reading::Rows(step.table, step.operation),
+        circle: step.circle,
+    });
     Ok(LoadPlan {
         begin: LoadBegin::default(),
-        steps: tables.into_iter().map(step).collect(),
+        steps: steps.collect(),
         row_estimate: 0,
     })
 }

@@ -13,7 +13,7 @@ use symstream_shared::catalog;
 use symstream_shared::csv;
 use symstream_shared::db::{DatabaseKind, DbError, Sql, Tx, TxKind};
 use symstream_shared::model::{Config, Node, Trigger};
-use symstream_shared::wire::{Change, Operation, TableInfo};
+use symstream_shared::wire::{Change, TableInfo};
 
 /// What is to be sent again.
 pub(crate) struct Reload<'a> {
@@ -82,8 +82,8 @@ impl Reload<'_> {
             },
         };
         let kind = snapshot.kind();
-        for table in &planned {
-            rows::read(snapshot, table, self.data_id, Operation::Insert, &mut sending)
+        for (table, operation) in &planned {
+            rows::read(snapshot, table, self.data_id, *operation, &mut sending)
                 .await
                 .map_err(|err| refused_statement(kind, err))?;
         }

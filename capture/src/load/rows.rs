@@ -48,19 +48,8 @@ async fn take_all(
 ) -> Result<(), Error> {
     while let Some(chunk) = chunks.recv().await {
         for row in chunk {
-            let new = table.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
-                data_id,
-                table: table.layout.table.source_table.clone(),
-                hist_id: table.layout.table.hist_id,
-                source,
-            })?;
-            let change = Change {
-                data_id,
-                table: 0,
-                operation,
-                old: (operation == Operation::Update).then(|| new.clone()),
-                new: Some(new),
-                path: Vec::new(),
+            let Some(change) = table.change(&row, data_id, operation)? else {
+                continue;
             };
             taker.take(&table.layout.table, change).await?;
         }

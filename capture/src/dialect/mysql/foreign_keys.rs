@@ -1,5 +1,7 @@
 //! Which tables refer to which, on MySQL and MariaDB.
 
-/// Schema and name of the table that refers, and of the one referred to.
-pub(crate) const QUERY: &str = "select distinct table_schema, table_name, referenced_table_schema, \
-    referenced_table_name from information_schema.key_column_usage where referenced_table_name is not null";
+/// For each column of a foreign key, in its order: the key, schema, table and column that refer, and those referred to.
+pub(crate) const QUERY: &str = "select concat(constraint_schema, '.', table_name, '.', constraint_name), table_schema, \
+    table_name, column_name, referenced_table_schema, referenced_table_name, referenced_column_name \
+    from information_schema.key_column_usage where referenced_table_name is not null \
+    order by constraint_schema, table_name, constraint_name, ordinal_position";

@@ -1,5 +1,6 @@
 //! Sets of values as a table, on MySQL and MariaDB: `json_table`.
 
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::logical::LogicalType;
@@ -69,6 +70,26 @@ pub(crate) fn compares_typed(logical: LogicalType) -> bool {
 /// Any column as text, to compare with `r`'s columns.
 pub(crate) fn comparable_text(expression: &str) -> String {
     format!("convert({expression} using utf8mb4) collate utf8mb4_bin")
+}
+
+/// A table's column as `r` would have it: the text that is captured of it.
+pub(crate) fn captured(column: &ColumnDef, value: &str) -> String {
+    match column.logical {
+        // Without the zeros of `zerofill`.
+        LogicalType::Bool | LogicalType::Int => format!("cast({value} + 0 as char)"),
+        LogicalType::Decimal => format!("cast({value} as char)"),
+        LogicalType::Float32 | LogicalType::Float64 => format!("cast({value} + 0e0 as char)"),
+        // The session's time zone is UTC.
+        LogicalType::TimestampTz => format!("concat({value}, '+00')"),
+        LogicalType::Bits => format!("lpad(bin({value} + 0), {}, '0')", column.length.unwrap_or(1)),
+        LogicalType::Bytes => format!("lower(hex({value}))"),
+        _ => format!("convert({value} using utf8mb4)"),
+    }
+}
+
+/// An expression as the bytes of its text, so that nothing but the same text equals it.
+pub(crate) fn exact_text(expression: &str) -> String {
+    format!("cast(convert({expression} using utf8mb4) as binary)")
 }
 
 async fn collation(

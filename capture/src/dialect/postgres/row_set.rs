@@ -1,5 +1,6 @@
 //! Sets of values as a table, on PostgreSQL: `unnest` of one array for each column.
 
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::logical::LogicalType;
@@ -62,4 +63,18 @@ pub(crate) fn compares_typed(logical: LogicalType) -> bool {
 /// Any column as text, to compare with `r`'s columns.
 pub(crate) fn comparable_text(expression: &str) -> String {
     format!("cast({expression} as text)")
+}
+
+/// A table's column as `r` would have it: the text that is captured of it.
+pub(crate) fn captured(column: &ColumnDef, value: &str) -> String {
+    match column.logical {
+        LogicalType::Bool => format!("case when {value} then '1' when not {value} then '0' end"),
+        LogicalType::Bytes => format!("encode({value}, 'hex')"),
+        _ => format!("cast({value} as text)"),
+    }
+}
+
+/// An expression as the bytes of its text, so that nothing but the same text equals it.
+pub(crate) fn exact_text(expression: &str) -> String {
+    format!("cast({expression} as text) collate \"C\"")
 }

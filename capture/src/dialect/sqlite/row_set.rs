@@ -1,6 +1,7 @@
 //! Sets of values as a table, on SQLite: `json_each`.
 
 use serde_json::Value;
+use symstream_shared::catalog::ColumnDef;
 use symstream_shared::cell::Cell;
 use symstream_shared::db::{DbError, Param, Sql};
 use symstream_shared::logical::LogicalType;
@@ -45,4 +46,14 @@ pub(crate) fn compares_typed(_logical: LogicalType) -> bool {
 /// Any column as text, to compare with `r`'s columns.
 pub(crate) fn comparable_text(expression: &str) -> String {
     format!("cast({expression} as text)")
+}
+
+/// A table's column as `r` would have it: its value, without the column's affinity and collation.
+pub(crate) fn captured(_column: &ColumnDef, value: &str) -> String {
+    format!("coalesce({value}, null)")
+}
+
+/// An expression as its text, so that nothing but the same text equals it.
+pub(crate) fn exact_text(expression: &str) -> String {
+    format!("cast({expression} as text) collate binary")
 }

@@ -5,6 +5,7 @@
 
 use super::{ColumnExpression, ColumnRef, CompareWith, Operator};
 use crate::cell::Cell;
+use crate::model::Node;
 use crate::wire::{Change, TableInfo};
 
 /// Why an expression does not fit a table.
@@ -48,6 +49,30 @@ pub enum Selected {
     With(NodeAttribute, Vec<String>),
     /// The nodes whose attribute is none of these values.
     Without(NodeAttribute, Vec<String>),
+}
+
+impl NodeAttribute {
+    fn of(self, node: &Node) -> &str {
+        match self {
+            Self::Id => node.node_id.as_str(),
+            Self::External => node.external_id.as_str(),
+            Self::Group => node.group.as_str(),
+        }
+    }
+}
+
+impl Selected {
+    /// Whether it is true of a node of the rule's target group.
+    pub fn includes(&self, node: &Node) -> bool {
+        let has = |attribute: NodeAttribute, values: &[String]| {
+            values.iter().any(|value| value == attribute.of(node))
+        };
+        match self {
+            Self::All => true,
+            Self::With(attribute, values) => has(*attribute, values),
+            Self::Without(attribute, values) => !has(*attribute, values),
+        }
+    }
 }
 
 /// An expression tied to the columns of one table.
@@ -103,6 +128,11 @@ impl BoundExpression {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { any_of })
+    }
+
+    /// Whether one node gets the change.
+    pub fn selects(&self, change: &Change, node: &Node) -> bool {
+        self.select(change).iter().any(|selected| selected.includes(node))
     }
 
     /// The nodes that get the change: those of any item.

@@ -51,7 +51,6 @@ const COLUMNS_OF: &str = "select string_agg('\"' || replace(a.attname, '\"', '\"
      left join pg_index i on i.indrelid = a.attrelid and i.indisprimary \
      where a.attrelid = relation and a.attnum > 0 and not a.attisdropped";
 
-
 /// The triggers that the specification asks for.
 pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {
     let of_event = |event| match is_row_trigger(spec, event) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::{ExternalId, GroupId, NodeId};
 use crate::logical::LogicalType;
 use crate::wire::{ColumnInfo, Operation};
 
@@ -57,16 +58,13 @@ fn bind(expression: &str, columns: &[&str]) -> Result<BoundExpression, BindError
 /// Whether the expression sends a row with these columns and values to node `n` with external id `x` in `g`.
 fn sends(expression: &str, columns: &[&str], change: &Change) -> bool {
     let bound = bind(expression, columns).expect("columns");
-    let own = |attribute: NodeAttribute| match attribute {
-        NodeAttribute::Id => "n",
-        NodeAttribute::External => "x",
-        NodeAttribute::Group => "g",
+    let node = Node {
+        node_id: NodeId::new("n").expect("id"),
+        group: GroupId::new("g").expect("id"),
+        external_id: ExternalId::new("x").expect("id"),
+        sync_enabled: true,
     };
-    bound.select(change).iter().any(|selected| match selected {
-        Selected::All => true,
-        Selected::With(attribute, values) => values.iter().any(|value| value == own(*attribute)),
-        Selected::Without(attribute, values) => values.iter().all(|value| value != own(*attribute)),
-    })
+    bound.selects(change, &node)
 }
 
 fn inserted(expression: &str, value: Option<&str>) -> bool {
