@@ -5,6 +5,7 @@ mod heartbeat;
 mod holding;
 mod loads;
 mod registrar;
+mod registration;
 mod requests;
 mod routing;
 mod takeover;

@@ -9,7 +9,7 @@ use symstream_tests::eventually::eventually;
 use symstream_tests::folder::Folder;
 use symstream_tests::server::{MariaDb, PostgresServer};
 
-fn request(external_id: &str, password: &str) -> RegistrationRequest {
+pub fn request(external_id: &str, password: &str) -> RegistrationRequest {
     RegistrationRequest {
         secret: None,
         via: None,
@@ -23,7 +23,7 @@ fn request(external_id: &str, password: &str) -> RegistrationRequest {
     }
 }
 
-async fn ask(world: &World, request: &RegistrationRequest) -> RegistrationReply {
+pub async fn ask(world: &World, request: &RegistrationRequest) -> RegistrationReply {
     eventually(PATIENCE, "an answer", || async {
         world
             .bus
@@ -44,7 +44,7 @@ async fn open(world: &World, external_id: &str) {
         .await;
 }
 
-fn reason(reply: RegistrationReply) -> String {
+pub fn reason(reply: RegistrationReply) -> String {
     match reply {
         RegistrationReply::Refused { reason } => reason,
         granted => panic!("{granted:?}"),
