@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-# How many nodes `make fleet` has.
+# How many nodes `make fleet` has, how many rows `make bench-load` loads, how many changes `make bench-offline` misses.
 NODES ?= 200
-.PHONY: help demo test bench fleet build check fmt clippy lint install-nats install-databases install-build-tools
+ROWS ?= 1000000
+CHANGES ?= 100000
+.PHONY: help demo test bench bench-load bench-offline fleet build check fmt clippy lint install-nats install-databases install-build-tools
 
 scripts := deploy/scripts
 target_dir = $${CARGO_TARGET_DIR:-target}
@@ -26,6 +28,14 @@ test: install-nats install-databases ## installs what is missing, builds, runs e
 bench: install-nats install-databases ## rows per second and latency, PostgreSQL to PostgreSQL, beside logical replication
 	@cargo build --release --workspace --bins
 	@SYM_TEST_NATS_SERVER="$$($(scripts)/install-nats-server.sh)" $(target_dir)/release/bench
+
+bench-load: install-nats install-databases ## an initial load of ROWS=1000000 beside 500 transactions a second, and COPY beside it
+	@cargo build --release --workspace --bins
+	@SYM_TEST_NATS_SERVER="$$($(scripts)/install-nats-server.sh)" ROWS=$(ROWS) $(target_dir)/release/load_bench
+
+bench-offline: install-nats install-databases ## a node comes back after CHANGES=100000 changes: time and memory
+	@cargo build --release --workspace --bins
+	@SYM_TEST_NATS_SERVER="$$($(scripts)/install-nats-server.sh)" CHANGES=$(CHANGES) $(target_dir)/release/offline_bench
 
 fleet: install-nats ## NODES=200 SQLite nodes in one process: registered, loaded, one change for all of them
 	@cargo build --release --workspace --bins

@@ -14,6 +14,7 @@ pub mod eventually;
 pub mod family;
 pub mod firings;
 pub mod folder;
+pub mod measure;
 pub mod network;
 pub mod pair;
 pub mod port;

@@ -9,9 +9,10 @@ use symstream_tests::engine::EngineFile;
 use symstream_tests::engine::Engines;
 use symstream_tests::eventually::eventually;
 use symstream_tests::folder::Folder;
+use symstream_tests::measure::{durable_postgres, percentile};
 use symstream_tests::network::{PATIENCE, Site, installed};
 use symstream_tests::pair::loaded;
-use symstream_tests::server::{NatsServer, PostgresOptions, PostgresServer};
+use symstream_tests::server::{NatsServer, PostgresServer};
 
 const ROUNDS: usize = 3;
 /// Transactions of 100 rows in each round.
@@ -157,32 +158,11 @@ impl Way {
         );
     }
 
-    fn percentile(&self, percent: usize) -> f64 {
-        let mut sorted = self.latencies.clone();
-        sorted.sort();
-        sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1000.0
-    }
-
     fn median_rate(&self) -> f64 {
         let mut sorted = self.rows_per_second.clone();
         sorted.sort_by(f64::total_cmp);
         sorted[sorted.len() / 2]
     }
-}
-
-async fn server() -> PostgresServer {
-    let settings = [
-        "wal_level=logical",
-        "shared_buffers=512MB",
-        "max_wal_size=4GB",
-        "checkpoint_timeout=30min",
-    ];
-    let settings = settings.map(str::to_owned).to_vec();
-    PostgresServer::start_with(PostgresOptions {
-        durable: true,
-        settings,
-    })
-    .await
 }
 
 async fn start_native(way: &Way, source: &PostgresServer) {
@@ -245,7 +225,7 @@ async fn main() {
     let folder = Folder::new();
     let engines = Engines::new(&folder);
     let nats = NatsServer::start().await;
-    let (source, target) = (server().await, server().await);
+    let (source, target) = (durable_postgres().await, durable_postgres().await);
     let servers = [&source, &target];
     let mut ways = [
         Way::new("SymStream", "symstream", servers).await,
@@ -279,8 +259,8 @@ async fn main() {
             "{:<32} {:>12.0} {:>12.2} {:>12.2}",
             way.name,
             way.median_rate(),
-            way.percentile(50),
-            way.percentile(99)
+            percentile(&way.latencies, 50),
+            percentile(&way.latencies, 99)
         );
     }
     // A subscription would keep the source from stopping in time.

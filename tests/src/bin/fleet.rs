@@ -8,6 +8,7 @@ use symstream_shared::db::DatabaseKind;
 use symstream_tests::configuration::Configuration;
 use symstream_tests::engine::Engines;
 use symstream_tests::eventually::eventually;
+use symstream_tests::measure::setting;
 use symstream_tests::network::{Network, Site, installed};
 use symstream_tests::process::Process;
 use symstream_tests::stored::Stored;
@@ -136,16 +137,9 @@ impl Fleet {
     }
 }
 
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}
-
 #[tokio::main]
 async fn main() {
-    let nodes = number("NODES", 200);
+    let nodes = usize::try_from(setting("NODES", 200)).expect("a number of nodes");
     let kind = match std::env::var("CLOUD").as_deref() {
         Ok("postgres") => DatabaseKind::Postgres,
         _ => DatabaseKind::Sqlite,
