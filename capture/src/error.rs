@@ -106,7 +106,7 @@ pub enum Error {
     /// The engine's settings can not work.
     #[error("{0}")]
     Settings(String),
-    /// The database is older than what was already published from it.
+    /// The database is older than what was already published from it; a new epoch begins ([`crate::restored`]).
     #[error("{0}")]
     Restored(String),
 }
@@ -126,6 +126,7 @@ impl Error {
             | Self::Locked
             | Self::LockLost
             | Self::Refused(_)
+            | Self::Restored(_)
             | Self::Unanswered(_) => Disposition::Retry,
             Self::Configuration(ModelError::Database(err)) | Self::History(HistError::Db(err)) => {
                 err.disposition
@@ -142,7 +143,7 @@ impl Error {
             Self::Rule { disposition, .. } => *disposition,
             // It ends the agent's loops, and the agent begins anew.
             Self::Removed { .. } => Disposition::Fatal,
-            Self::Settings(_) | Self::Restored(_) => Disposition::Fatal,
+            Self::Settings(_) => Disposition::Fatal,
         }
     }
 }

@@ -29,6 +29,7 @@ mod recorder;
 mod registration;
 mod reload_need;
 mod request;
+mod restored;
 mod source;
 mod spool;
 mod state;

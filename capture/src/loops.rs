@@ -9,7 +9,7 @@ use crate::local_time;
 use crate::source::Source;
 use crate::supervision::until_done;
 use crate::triggers::Keeper;
-use crate::{backlog, heartbeat, load, parameters, publisher, purge, reader, recorder, triggers};
+use crate::{backlog, heartbeat, load, parameters, publisher, purge, reader, recorder, restored, triggers};
 use std::convert::Infallible;
 use std::sync::Arc;
 use symstream_nats::Bus;
@@ -42,12 +42,12 @@ pub(crate) fn start(
         // Of the agent's life, not of an attempt.
         let backlog = Backlog::default();
         Box::new(move || {
-            Box::pin(reader::run(
-                source.clone(),
-                Arc::clone(&backlog),
-                Arc::clone(&cut),
-                Arc::clone(&openings),
-            ))
+            let (source, backlog) = (source.clone(), Arc::clone(&backlog));
+            let (cut, openings) = (Arc::clone(&cut), Arc::clone(&openings));
+            Box::pin(async move {
+                restored::check_database(&source).await?;
+                reader::run(source, backlog, cut, openings).await
+            })
         })
     });
     spawn("reading of parameters", {
@@ -115,6 +115,12 @@ async fn with_bus(
     let Some(bus) = connected.await? else {
         return Ok(());
     };
+    // Before anything is published or recorded under numbers that others know as something else.
+    let checking = name("looking whether the database was restored");
+    let checked = until_done(&checking, &life, || restored::check_published(&source, &bus));
+    if checked.await?.is_none() {
+        return Ok(());
+    }
     let (configuration, publishing, recording, loading, telling, freeing) = (
         name("configuration"),
         name("publishing"),

@@ -31,6 +31,7 @@ use crate::error::Error;
 use crate::load::{self, Reservations};
 use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::recorder;
+use crate::restored;
 use crate::source::{ConfigReceiver, Source};
 use crate::spool::Spool;
 use crate::state;
@@ -161,7 +162,13 @@ async fn publish_channel(
     loop {
         connections.borrow_and_update();
         let mut publisher = bus.captured(&source.node, channel);
-        let last = resume(source, channel, &mut publisher).await?;
+        let last = match resume(source, channel, &mut publisher).await {
+            Err(Error::Restored(why)) => {
+                restored::check_published(source, bus).await?;
+                return Err(Error::Restored(why));
+            }
+            resumed => resumed?,
+        };
         let mut publishing = Publishing {
             source,
             bus,
@@ -335,9 +342,8 @@ async fn resume(
     if published.batch_id > given_out {
         return Err(Error::Restored(format!(
             "batch {} of channel {channel} was published, but the database has given out batches up to {given_out} \
-             only: it was restored from a backup or a dump; reload its nodes, then set batch_id in {} above it",
-            published.batch_id,
-            tables.name("state")
+             only: it was restored from a backup or a dump",
+            published.batch_id
         )));
     }
     if published.part == published.part_last {

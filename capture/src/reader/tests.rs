@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data_runs::DataRuns;
+use crate::restored;
 use crate::testing::TestNode;
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::db::Sql;
@@ -431,4 +432,37 @@ async fn two_readers_cut_every_row_once() {
         ids.sort_unstable();
         assert_eq!(ids, (1..=100).collect::<Vec<_>>(), "{kind}");
     }
+}
+
+#[tokio::test]
+async fn another_server_begins_a_new_epoch_in_which_every_row_is_cut_once() {
+    let mut f = Fixture::start(Postgres).await;
+    restored::check_database(&f.node.source).await.expect("checked");
+    f.commit(4).await;
+    f.read().await;
+    f.commit(2).await;
+    f.commit(1).await;
+    let before = f.position().await;
+    restored::check_database(&f.node.source).await.expect("checked");
+    assert_eq!(f.position().await, before, "the same server");
+    // WHEN the tables were restored into another one, whose transaction ids are far behind theirs
+    f.node
+        .db
+        .run(
+            "update sym_state set state_value = '1' where state_key = 'system_identifier'; \
+             update sym_state set state_value = '4000000000:4000000000:' where state_key = 'capture_position'; \
+             update sym_data set xact_id = cast('4000000000' as xid8) where data_id > 4; \
+             update sym_data set xact_id = cast('3999999999' as xid8) where data_id <= 4",
+        )
+        .await;
+    restored::check_database(&f.node.source).await.expect("checked");
+    // THEN what no batch holds is cut, nothing comes twice, and what is captured from now on comes, too
+    f.commit(2).await;
+    f.read().await;
+    assert_eq!(f.ids().await, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let note = "select count(*) from sym_state where state_key = 'restored'";
+    assert_eq!(f.node.db.number(note).await, 1);
+    restored::check_database(&f.node.source).await.expect("checked");
+    f.commit(1).await;
+    assert_eq!(f.read().await, ["10"]);
 }

@@ -9,6 +9,7 @@ use crate::dialect::reading::{ChangeReader, IS_REQUEST, captured_id};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use symstream_shared::db::{Database, DbError, Listener, Param, Sql};
+use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 
 /// Notifications can be lost with a connection: so often the reader looks for itself.
@@ -83,10 +84,11 @@ impl ChangeReader for Reader {
                 .as_ref()
                 .is_some_and(|previous| previous.xmax > current.xmax)
             {
-                return Err(DbError::fatal(
-                    "the database's transaction ids went backwards: it was restored from a backup or a dump, or \
-                     upgraded; reload its nodes, then remove capture_position from the state table",
-                ));
+                // Reading begins anew, and a new epoch with it (`crate::restored`).
+                return Err(DbError {
+                    disposition: Disposition::Retry,
+                    ..DbError::unexpected("the database's transaction ids went backwards: it was restored")
+                });
             }
             let (condition, params) = match &previous {
                 None => ("true", Vec::new()),
