@@ -5,6 +5,7 @@ mod commands;
 mod controls;
 mod dialects;
 mod parameters;
+mod registration;
 mod requests;
 mod serve;
 mod site;
