@@ -29,6 +29,9 @@ impl Bus {
                 self.delete_consumers(&stream, node).await?;
             }
         }
+        if self.stream_if_there(&subjects.lanes_stream()).await?.is_some() {
+            self.forget_member(node).await?;
+        }
         let mut kept = vec![
             (subjects.lanes_stream(), subjects.tails_to(node)),
             (subjects.routed_stream(), subjects.routed_source(node)),

@@ -49,24 +49,42 @@ impl Bus {
             .await
             .map_err(|err| self.unreachable(err))?;
         let subject = self.subjects.group_tails(channel, source);
-        let stored = match stream.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => message,
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(stored) => Ok((read(&subject, &stored.payload)?, stored.sequence)),
             Err(err) if err.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                return Ok((GroupTails::default(), 0));
+                Ok((GroupTails::default(), 0))
             }
-            Err(err) => return Err(self.unreachable(err)),
-        };
-        match Message::decode(&stored.payload) {
-            Ok(Message::GroupTails(tails)) => Ok((tails, stored.sequence)),
-            Ok(_) => Err(BusError::Malformed {
-                subject,
-                message: "it holds something else than ends of lanes".to_owned(),
-            }),
-            Err(err) => Err(BusError::Malformed {
-                subject,
-                message: err.to_string(),
-            }),
+            Err(err) => Err(self.unreachable(err)),
         }
+    }
+
+    /// Lets no group's lane have the node as a member any more: its next life begins with lanes of its own.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], [`BusError::Malformed`].
+    pub(crate) async fn forget_member(&self, node: &NodeId) -> Result<(), BusError> {
+        let (stream, subject) = (self.subjects.lanes_stream(), self.subjects.all_group_tails());
+        let mut from = 1;
+        while let Some(stored) = self.next_stored(stream.clone(), &subject, from).await? {
+            from = stored.sequence + 1;
+            let mut tails = read(&stored.subject, &stored.payload)?;
+            let members = tails.groups.values_mut();
+            let removed = members.fold(false, |removed, tail| {
+                tail.joined.remove(node);
+                tail.members.remove(node).is_some() || removed
+            });
+            if removed {
+                match self
+                    .write_group_tails(stored.subject.to_string(), &tails, stored.sequence)
+                    .await
+                {
+                    // What a router wrote meanwhile stands behind, and is looked at there.
+                    Ok(_) | Err(BusError::Fenced { .. }) => {}
+                    Err(err) => return Err(err),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes where they end over the version that was read, and returns the new version.
@@ -82,6 +100,15 @@ impl Bus {
         revision: u64,
     ) -> Result<u64, BusError> {
         let subject = self.subjects.group_tails(channel, source);
+        self.write_group_tails(subject, tails, revision).await
+    }
+
+    async fn write_group_tails(
+        &self,
+        subject: String,
+        tails: &GroupTails,
+        revision: u64,
+    ) -> Result<u64, BusError> {
         let body = crate::lane::encode(&subject, &Message::GroupTails(tails.clone()))?;
         let last = tails.groups.values().map(|tail| tail.batch_id).max();
         let mut headers = HeaderMap::new();
@@ -202,5 +229,16 @@ impl Bus {
             .await
             .map(drop)
             .map_err(|err| refused(&err))
+    }
+}
+
+fn read(subject: &str, body: &[u8]) -> Result<GroupTails, BusError> {
+    let malformed = |message: String| BusError::Malformed {
+        subject: subject.to_owned(),
+        message,
+    };
+    match Message::decode(body).map_err(|err| malformed(err.to_string()))? {
+        Message::GroupTails(tails) => Ok(tails),
+        _ => Err(malformed("it holds something else than ends of lanes".to_owned())),
     }
 }

@@ -177,6 +177,10 @@ impl Subjects {
         )
     }
 
+    pub(crate) fn all_group_tails(&self) -> String {
+        format!("{}.tail.{SHARD}.==groups.*.*", self.prefix)
+    }
+
     pub(crate) fn tail(&self, target: &NodeId, channel: &ChannelId, source: &NodeId) -> String {
         format!(
             "{}.tail.{SHARD}.{}.{}.{}",

@@ -3,9 +3,11 @@
 
 mod load;
 
+use crate::broadcast::Broadcast;
 use crate::error::DecideError;
 use crate::selector::{Candidates, Selector};
 use crate::target_tables::TargetTables;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use symstream_shared::id::{GroupId, NodeId};
 use symstream_shared::model::{Config, LinkAction, Node, Rule};
@@ -38,6 +40,8 @@ pub struct Decision {
     pub tables: Vec<TableInfo>,
     /// The nodes that get anything.
     pub targets: BTreeMap<NodeId, Target>,
+    /// The changes that groups get as a whole; a node does not apply those that have been at it.
+    pub groups: BTreeMap<GroupId, Vec<Routed>>,
     /// The changes for nobody.
     pub unrouted: Vec<usize>,
     /// The part's tables with changes whose triggers were all deleted.
@@ -49,9 +53,9 @@ pub struct Decision {
 impl Decision {
     /// Into how many tables of one node the same change goes at most.
     pub fn copies_max(&self) -> usize {
-        self.targets
-            .values()
-            .flat_map(|target| target.rows.chunk_by(|one, next| one.change == next.change))
+        let rows = self.targets.values().map(|target| &target.rows);
+        rows.chain(self.groups.values())
+            .flat_map(|rows| rows.chunk_by(|one, next| one.change == next.change))
             .map(<[Routed]>::len)
             .max()
             .unwrap_or(1)
@@ -66,7 +70,7 @@ impl Decision {
 ///
 /// # Errors
 /// [`DecideError`]; the same part and configuration give the same error again.
-pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
+pub(crate) fn decide(part: &Part, config: &Config, broadcast: &Broadcast) -> Result<Decision, DecideError> {
     if config
         .nodes
         .get(&part.source)
@@ -97,6 +101,7 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
     }
     let mut tables = TargetTables::default();
     let mut selected: Vec<Vec<Routed>> = vec![Vec::new(); nodes.len()];
+    let mut of_groups: BTreeMap<GroupId, Vec<Routed>> = BTreeMap::new();
     for (table_index, table) in part.rows.tables.iter().enumerate() {
         let changes = &by_table[table_index];
         for rule in &rules[table_index] {
@@ -106,18 +111,33 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
             }
             let selector = Selector::new(rule, table, &part.answers, candidates)?;
             let target_table = tables.index(table_index, table, rule);
+            let recipients = broadcast.get(&rule.target_group);
+            let by_themselves = recipients.map(|nodes| candidates.without(nodes));
             for &change_index in changes {
                 let change = &part.rows.changes[change_index];
                 if part.request.is_none() && !rule.applies_to(change.operation) {
                     continue;
                 }
-                for &node in selector.select(change_index, change)?.iter() {
+                let routed = Routed {
+                    change: change_index,
+                    table: target_table,
+                };
+                let alone = match &by_themselves {
+                    Some(others) => Cow::Borrowed(others.as_slice()),
+                    None => selector.select(change_index, change)?,
+                };
+                for &node in alone.iter() {
                     if may_go_on(change, &nodes[node].node_id, rule) {
-                        selected[node].push(Routed {
-                            change: change_index,
-                            table: target_table,
-                        });
+                        selected[node].push(routed);
                     }
+                }
+                if let Some(nodes) = recipients
+                    && nodes.keys().any(|node| may_go_on(change, node, rule))
+                {
+                    of_groups
+                        .entry(rule.target_group.clone())
+                        .or_default()
+                        .push(routed);
                 }
             }
         }
@@ -125,10 +145,14 @@ pub fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
     if tables.len() > usize::from(u16::MAX) {
         return Err(DecideError::TooManyTables(tables.len()));
     }
-    let (targets, unrouted) = collect(part, config, &nodes, selected, &tables);
+    for rows in of_groups.values_mut() {
+        tables.in_order_and_once(rows);
+    }
+    let (targets, unrouted) = collect(part, config, &nodes, selected, &of_groups, &tables);
     Ok(Decision {
         tables: tables.into_tables(),
         targets,
+        groups: of_groups,
         unrouted,
         forgotten: forgotten_tables(part, config, &by_table),
         unknown: Vec::new(),
@@ -165,10 +189,14 @@ fn collect(
     config: &Config,
     nodes: &[&Node],
     selected: Vec<Vec<Routed>>,
+    of_groups: &BTreeMap<GroupId, Vec<Routed>>,
     tables: &TargetTables,
 ) -> (BTreeMap<NodeId, Target>, Vec<usize>) {
     let is_statement = matches!(part.request, Some(Request::Statement { .. }));
     let mut is_routed = vec![false; part.rows.changes.len()];
+    for row in of_groups.values().flatten() {
+        is_routed[row.change] = true;
+    }
     let mut targets = BTreeMap::new();
     for (node, mut rows) in nodes.iter().zip(selected) {
         if rows.is_empty() && !is_statement {
@@ -220,12 +248,7 @@ fn changes_by_table(part: &Part) -> Result<Vec<Vec<usize>>, DecideError> {
 
 /// The nodes that may get anything, in no order: the decision lists them by their ids.
 fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Vec<&'a Node> {
-    let may_get_changes = |node: &&Node| {
-        node.sync_enabled
-            && node.node_id != part.source
-            && config.registered.contains(&node.node_id)
-            && !part.absent.contains(&node.node_id)
-    };
+    let may_get_changes = |node: &&Node| may_get_changes(part, config, node);
     match part.request {
         None => config.nodes.values().filter(may_get_changes).collect(),
         Some(_) => part
@@ -234,6 +257,14 @@ fn eligible_nodes<'a>(part: &Part, config: &'a Config) -> Vec<&'a Node> {
             .filter_map(|target| config.nodes.get(target).filter(may_get_changes))
             .collect(),
     }
+}
+
+/// Whether a node may get anything of this part that is no initial load.
+pub(crate) fn may_get_changes(part: &Part, config: &Config, node: &Node) -> bool {
+    node.sync_enabled
+        && node.node_id != part.source
+        && config.registered.contains(&node.node_id)
+        && !part.absent.contains(&node.node_id)
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What a node gets of a captured part: its rows, and the messages that carry them.
 
 use crate::decide::Routed;
+use crate::put_out::Reader;
 use std::collections::HashMap;
 use symstream_nats::{BODY_BYTES_MAX, PartHeader};
-use symstream_shared::wire::{Fragment, FragmentBytes, LanePart, Message, Part, Rows, TableInfo, WireError};
+use symstream_shared::wire::{
+    Fragment, FragmentBytes, GroupMessage, LanePart, Message, Part, Rows, TableInfo, WireError,
+};
 
 /// One message for a lane.
 #[derive(Debug)]
@@ -68,10 +71,12 @@ pub(crate) fn messages(
     part: LanePart,
     header: &PartHeader,
     numbers: Numbers,
+    reader: &Reader<'_>,
 ) -> Result<Vec<Outgoing>, WireError> {
-    let whole = Message::Lane(part).encode()?;
+    let message = Message::Lane(part);
+    let whole = message.encode()?;
     let count = piece_count(&whole, numbers);
-    pieces(whole, count, header)
+    pieces(message, whole, count, header, reader)
 }
 
 /// The same for a batch's last part, which lists the numbers of all messages that this node gets: those in
@@ -83,6 +88,7 @@ pub(crate) fn last_messages(
     part: LanePart,
     header: &PartHeader,
     numbers: Numbers,
+    reader: &Reader<'_>,
 ) -> Result<Vec<Outgoing>, WireError> {
     let earlier = part.parts.len();
     let mut message = Message::Lane(part);
@@ -96,7 +102,7 @@ pub(crate) fn last_messages(
         // The list is part of what is cut into pieces: more pieces make it longer.
         let needed = piece_count(&whole, numbers).max(count);
         if needed == count {
-            return pieces(whole, count, header);
+            return pieces(message, whole, count, header, reader);
         }
         count = needed;
     }
@@ -110,13 +116,25 @@ fn piece_count(whole: &[u8], numbers: Numbers) -> u32 {
         .clamp(1, numbers.count)
 }
 
-fn pieces(whole: Vec<u8>, count: u32, header: &PartHeader) -> Result<Vec<Outgoing>, WireError> {
+/// The messages that carry `message`, which is encoded as `whole`, in `count` pieces.
+fn pieces(
+    message: Message,
+    whole: Vec<u8>,
+    count: u32,
+    header: &PartHeader,
+    reader: &Reader<'_>,
+) -> Result<Vec<Outgoing>, WireError> {
     if count == 1 {
+        let body = match reader {
+            Reader::Node(..) => whole,
+            Reader::Group(..) => addressed(message, reader).encode()?,
+        };
         return Ok(vec![Outgoing {
             header: header.clone(),
-            body: whole,
+            body,
         }]);
     }
+    drop(message);
     let length = whole.len().div_ceil(count as usize);
     whole
         .chunks(length)
@@ -133,8 +151,20 @@ fn pieces(whole: Vec<u8>, count: u32, header: &PartHeader) -> Result<Vec<Outgoin
                     rows: if number == count { header.rows } else { 0 },
                     ..header.clone()
                 },
-                body: Message::Fragment(fragment).encode()?,
+                body: addressed(Message::Fragment(fragment), reader).encode()?,
             })
         })
         .collect()
+}
+
+/// A message as its reader gets it: each of a group's says by itself whom it is for.
+fn addressed(message: Message, reader: &Reader<'_>) -> Message {
+    match reader {
+        Reader::Node(..) => message,
+        Reader::Group(group, audience) => Message::Group(GroupMessage {
+            group: (*group).clone(),
+            audience: (*audience).clone(),
+            content: Box::new(message),
+        }),
+    }
 }

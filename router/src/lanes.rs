@@ -1,299 +1,300 @@
-//! The lanes that one batch goes into: opened when the first of its rows is for their node, filled part by part,
-//! closed by their tails.
+//! The lanes that one batch goes into: opened when the first of its rows is for their node or group, closed by their
+//! tails.
 
-use crate::decide::{Decision, Routed};
+use crate::broadcast::Plan;
+use crate::decide::{Decision, Target};
 use crate::error::RouteError;
-use crate::lane_output::{last_messages, messages, rows_for};
-use crate::part_reader::NumberedPart;
-use crate::route::{BatchRouter, now_ms};
+use crate::group_ends::GroupEnds;
+use crate::outputs::{GroupLane, NodeLane, Outputs, Written};
+use crate::route::BatchRouter;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use symstream_nats::{BusError, CapturedMessage, LaneId, PartHeader, Tail};
-use symstream_shared::id::NodeId;
-use symstream_shared::model::LinkAction;
+use symstream_nats::{BusError, CapturedMessage, LaneId, Tail};
+use symstream_shared::id::{GroupId, NodeId};
+use symstream_shared::model::Config;
 use symstream_shared::retry::Backoff;
-use symstream_shared::wire::{LanePart, Part, Request};
+use symstream_shared::wire::{Audience, GroupTails, Loading};
 
 /// Lanes that are written to at once.
-const LANES_AT_ONCE: usize = 64;
-/// Bytes of bodies that may wait for their acknowledgements at once, in all lanes of a part together.
-const BYTES_AT_ONCE: usize = 32 * 1024 * 1024;
+pub(crate) const LANES_AT_ONCE: usize = 64;
 
-/// What one batch has put out so far.
-#[derive(Default)]
-pub(crate) struct Outputs {
-    lanes: BTreeMap<NodeId, Lane>,
-    /// The nodes for which the channel is ignored: how many changes they would have got.
-    ignored: BTreeMap<NodeId, u64>,
-}
-
-/// What one batch has put into one lane so far.
-struct Lane {
-    tail: Tail,
-    /// The batch before this one.
-    previous_batch_id: i64,
-    action: LinkAction,
-    /// How many of the lane's numbers each number of capture's stands for.
-    spread: u32,
-    /// The numbers of the messages that went out.
-    parts: Vec<u32>,
-    change_count: u64,
-}
-
-/// How many changes of a batch a node gets.
-pub(crate) struct TargetCount {
-    pub(crate) node: NodeId,
-    pub(crate) change_count: u64,
-    pub(crate) ignored: bool,
-}
-
-impl Outputs {
-    /// The nodes that this batch is for.
-    pub(crate) fn counts(&self) -> Vec<TargetCount> {
-        let count = |node: &NodeId, change_count, ignored| TargetCount {
-            node: node.clone(),
-            change_count,
-            ignored,
-        };
-        let sent = self.lanes.iter();
-        let ignored = self.ignored.iter();
-        sent.map(|(node, lane)| count(node, lane.change_count, false))
-            .chain(ignored.map(|(node, change_count)| count(node, *change_count, true)))
-            .collect()
-    }
-
-    /// How many lanes it went into.
-    pub(crate) fn lane_count(&self) -> usize {
-        self.lanes.len()
-    }
-
-    /// How many changes it put there.
-    pub(crate) fn change_count(&self) -> u64 {
-        self.lanes.values().map(|lane| lane.change_count).sum()
-    }
-}
-
-impl Lane {
-    fn new(tail: Tail, batch_id: i64, action: LinkAction, spread: u32) -> Self {
-        // At this batch the tail was written by a router that crashed before it acknowledged.
-        let previous_batch_id = if tail.batch_id == batch_id {
-            tail.previous_batch_id
-        } else {
-            tail.batch_id
-        };
-        Self {
-            tail,
-            previous_batch_id,
-            action,
-            spread,
-            parts: Vec::new(),
-            change_count: 0,
-        }
-    }
-
-    /// Whether the lane has this batch and newer ones: the message came again long after it was routed.
-    fn is_past(&self, batch_id: i64) -> bool {
-        self.tail.batch_id > batch_id
-    }
+/// What lanes are opened by.
+pub(crate) struct Opening<'a> {
+    pub(crate) last: &'a CapturedMessage,
+    pub(crate) config: &'a Config,
+    pub(crate) plan: &'a Plan,
 }
 
 impl BatchRouter {
-    /// Reads the tails of the lanes that this batch has not written to yet.
+    /// Reads the ends of the lanes that this batch has not written to yet.
     pub(crate) async fn open_lanes(
         &self,
+        opening: &Opening<'_>,
         decision: &Decision,
-        last: &CapturedMessage,
-        spread: u32,
         outputs: &mut Outputs,
     ) -> Result<(), RouteError> {
-        let new: Vec<_> = decision
+        let new_nodes = decision
             .targets
             .iter()
-            .filter(|(node, target)| !target.ignored && !outputs.lanes.contains_key(*node))
-            .map(|(node, target)| {
-                let opened = async move {
-                    let tail = self.bus.tail(&lane_id(last, node)).await?;
-                    let lane = Lane::new(tail, last.header.batch_id, target.action, spread);
-                    Ok((node.clone(), lane))
-                };
-                opened.boxed()
-            })
-            .collect();
-        outputs.lanes.extend(at_once(new).await?);
-        Ok(())
-    }
-
-    /// Puts a part's rows into the lanes that get any, and the batch's last part into all that got any part.
-    /// Returns when all of it is stored: a last part never stands before another part of its batch.
-    pub(crate) async fn put_out(
-        &self,
-        numbered: &NumberedPart,
-        decision: &Decision,
-        last: &CapturedMessage,
-        outputs: &mut Outputs,
-    ) -> Result<(), RouteError> {
-        for (node, target) in decision.targets.iter().filter(|(_, target)| target.ignored) {
-            *outputs.ignored.entry(node.clone()).or_default() += change_count(numbered, &target.rows);
-        }
-        let mut work = Vec::new();
-        for (node, lane) in &mut outputs.lanes {
-            let routed = decision
-                .targets
-                .get(node)
-                .map_or(&[][..], |target| target.rows.as_slice());
-            if numbered.is_last || !routed.is_empty() {
-                work.push(
-                    self.put_into_lane(numbered, decision, routed, last, node, lane)
-                        .boxed(),
-                );
-            }
-        }
-        // What a lane gets of a part takes about as much as the part.
-        let room = (BYTES_AT_ONCE / numbered.bytes.max(1)).clamp(1, LANES_AT_ONCE);
-        stream::iter(work)
-            .buffer_unordered(room)
-            .try_collect::<Vec<()>>()
-            .await
-            .map(drop)
-    }
-
-    async fn put_into_lane(
-        &self,
-        numbered: &NumberedPart,
-        decision: &Decision,
-        routed: &[Routed],
-        last: &CapturedMessage,
-        node: &NodeId,
-        lane: &mut Lane,
-    ) -> Result<(), RouteError> {
-        lane.change_count += change_count(numbered, routed);
-        if lane.is_past(last.header.batch_id) {
+            .filter(|(node, target)| !target.ignored && !outputs.nodes.contains_key(*node));
+        let new_nodes: Vec<(&NodeId, &Target)> = new_nodes.collect();
+        let new_groups = decision
+            .groups
+            .keys()
+            .filter(|group| !outputs.groups.contains_key(*group));
+        let new_groups: Vec<&GroupId> = new_groups.collect();
+        if new_nodes.is_empty() && new_groups.is_empty() {
             return Ok(());
         }
-        let numbers = numbered.numbers.spread_by(lane.spread);
-        let part_last = last.header.part_last.saturating_mul(lane.spread);
-        let captured = &numbered.part;
-        let after_load = after_load(captured, node);
-        let header = PartHeader {
-            load_id: captured.load.as_ref().map(|load| load.load_id).or(after_load),
-            target: Some(node.clone()),
-            previous_batch_id: Some(lane.previous_batch_id),
-            rows: routed.len() as u64,
-            part: numbers.last,
-            part_last,
-            time_ms: now_ms(),
-            ..last.header.clone()
-        };
-        let part = LanePart {
-            source: last.header.source.clone(),
-            target: node.clone(),
-            channel: last.header.channel.clone(),
-            batch_id: last.header.batch_id,
-            previous_batch_id: lane.previous_batch_id,
-            part: numbers.last,
-            part_last,
-            parts: if numbered.is_last {
-                lane.parts.clone()
-            } else {
-                Vec::new()
+        let header = &opening.last.header;
+        let (ends, own) = tokio::try_join!(
+            async {
+                match outputs.ends.take() {
+                    Some(ends) => Ok(ends),
+                    None => self.read_ends(opening.last).await,
+                }
             },
-            change_count: if numbered.is_last { lane.change_count } else { 0 },
-            rows: rows_for(&numbered.part, &decision.tables, routed),
-            statement: statement(numbered).cloned(),
-            load: numbered.part.load.clone(),
-            after_load,
-            broadcast: false,
-        };
-        let encoded = if numbered.is_last {
-            last_messages(part, &header, numbers)
-        } else {
-            messages(part, &header, numbers)
-        };
-        for message in encoded.map_err(|source| RouteError::Wire {
-            part: numbers.last,
-            source,
-        })? {
-            lane.parts.push(message.header.part);
-            self.bus
-                .publish_lane(&message.header, message.body, lane.action)
-                .await?;
+            self.own_tails(opening.last, new_nodes.iter().map(|(node, _)| *node))
+        )?;
+        for (node, target) in new_nodes {
+            let tail = own.get(node).copied().unwrap_or_default();
+            let as_member = ends.last_as_member(node, header.batch_id);
+            let lane = NodeLane::new(
+                tail,
+                as_member,
+                header.batch_id,
+                target.action,
+                opening.plan.spread,
+            );
+            outputs.nodes.insert(node.clone(), lane);
         }
+        for group in new_groups {
+            let lane = self.open_group(opening, &ends, group).await?;
+            outputs.groups.insert(group.clone(), lane);
+        }
+        outputs.ends = Some(ends);
         Ok(())
     }
 
-    /// Writes the tails of all lanes that the batch went into.
+    async fn open_group(
+        &self,
+        opening: &Opening<'_>,
+        ends: &GroupEnds,
+        group: &GroupId,
+    ) -> Result<GroupLane, RouteError> {
+        let batch_id = opening.last.header.batch_id;
+        let recipients = opening.plan.broadcast.get(group).cloned().unwrap_or_default();
+        let mut place = ends.place(group, &recipients, batch_id);
+        let asked: BTreeSet<&NodeId> = place.joined.iter().chain(place.left.keys()).collect();
+        let own = self.own_tails(opening.last, asked.into_iter()).await?;
+        let mut joined = Vec::with_capacity(place.joined.len());
+        for node in &place.joined {
+            let tail = own.get(node).copied().unwrap_or_default();
+            // Newer batches have gone to it, so all of this one has long been where it belongs.
+            place.is_past |= tail.batch_id > batch_id;
+            let as_member = place.left.get(node).copied().unwrap_or(0);
+            joined.push((node.clone(), tail.batch_id.max(as_member)));
+        }
+        let audience = Audience {
+            joined,
+            excluded: excluded(opening.config, ends, group, &recipients),
+            loading: loading(opening.plan, &recipients),
+            registered_until_ms: registered_until_ms(opening.config, group),
+        };
+        let written = Written::new(place.previous_batch_id, place.is_past, opening.plan.spread);
+        let left = own
+            .into_iter()
+            .filter(|(node, _)| place.left.contains_key(node))
+            .collect();
+        Ok(GroupLane {
+            written,
+            place,
+            recipients,
+            audience,
+            left,
+        })
+    }
+
+    async fn read_ends(&self, last: &CapturedMessage) -> Result<GroupEnds, RouteError> {
+        let (source, channel) = (&last.header.source, &last.header.channel);
+        let (tails, revision) = self.bus.group_tails(source, channel).await?;
+        Ok(GroupEnds { tails, revision })
+    }
+
+    async fn own_tails<'a>(
+        &self,
+        last: &CapturedMessage,
+        nodes: impl Iterator<Item = &'a NodeId>,
+    ) -> Result<BTreeMap<NodeId, Tail>, RouteError> {
+        let work = nodes.map(|node| {
+            let read = async move {
+                let tail = self.bus.tail(&lane_id(last, node)).await?;
+                Ok((node.clone(), tail))
+            };
+            read.boxed()
+        });
+        let tails = at_once(work.collect()).await?;
+        Ok(tails.into_iter().collect())
+    }
+
+    /// Writes the ends of all lanes that the batch went into: the nodes' own first ([`crate::group_ends`]).
     pub(crate) async fn write_tails(
         &self,
         last: &CapturedMessage,
         outputs: &Outputs,
     ) -> Result<(), RouteError> {
         let batch_id = last.header.batch_id;
-        let work = outputs
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.tail.batch_id < batch_id)
-            .map(|(node, lane)| self.write_tail(lane_id(last, node), batch_id, lane).boxed())
-            .collect();
-        at_once(work).await.map(drop)
+        let mut wanted: BTreeMap<&NodeId, Tail> = BTreeMap::new();
+        for (node, lane) in &outputs.nodes {
+            if !lane.written.is_past && lane.tail.batch_id < batch_id {
+                let tail = Tail {
+                    batch_id,
+                    previous_batch_id: lane.written.previous_batch_id,
+                    revision: lane.tail.revision,
+                };
+                wanted.insert(node, tail);
+            }
+        }
+        for lane in outputs.groups.values().filter(|lane| !lane.written.is_past) {
+            for (node, own) in &lane.left {
+                let left_at = lane.place.left.get(node).copied().unwrap_or(0);
+                if own.batch_id < left_at && !outputs.nodes.contains_key(node) {
+                    let tail = Tail {
+                        batch_id: left_at,
+                        previous_batch_id: own.batch_id,
+                        revision: own.revision,
+                    };
+                    wanted.insert(node, tail);
+                }
+            }
+        }
+        let work = wanted
+            .into_iter()
+            .map(|(node, tail)| self.write_end(End::Node(lane_id(last, node), tail)).boxed());
+        at_once(work.collect()).await?;
+        let Some(ends) = &outputs.ends else {
+            return Ok(());
+        };
+        let groups = outputs.groups.iter();
+        let groups = groups.map(|(group, lane)| (group, &lane.place, &lane.recipients));
+        let by_themselves = outputs.nodes.iter();
+        let by_themselves = by_themselves
+            .filter(|(_, lane)| !lane.written.is_past)
+            .map(|(node, _)| node);
+        match ends.with(batch_id, groups, by_themselves) {
+            Some(tails) => self.write_end(End::Groups(last, tails, ends.revision)).await,
+            None => Ok(()),
+        }
     }
 
-    /// Writes one tail over the version that was read before. A write of which it is not known whether it was
-    /// stored is looked up and repeated.
-    async fn write_tail(&self, lane_id: LaneId, batch_id: i64, lane: &Lane) -> Result<(), RouteError> {
-        let tail = Tail {
-            batch_id,
-            previous_batch_id: lane.previous_batch_id,
-            revision: lane.tail.revision,
-        };
+    /// Writes over the version that was read before. A write of which it is not known whether it was stored is looked up
+    /// and repeated.
+    async fn write_end(&self, end: End<'_>) -> Result<(), RouteError> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         loop {
-            let refused = match self.bus.set_tail(&lane_id, tail).await {
+            let refused = match self.try_write(&end).await {
                 Ok(_) => return Ok(()),
                 Err(err) => err,
             };
-            let stands = self.bus.tail(&lane_id).await;
-            match (stands, refused) {
+            match (self.stands(&end).await, refused) {
                 // Ours, or the same by another router.
-                (Ok(stands), _)
-                    if (stands.batch_id, stands.previous_batch_id) == (batch_id, tail.previous_batch_id) =>
-                {
-                    return Ok(());
-                }
-                (Ok(stands), refused) if stands.revision != tail.revision => {
+                (Ok((true, _)), _) => return Ok(()),
+                (Ok((false, revision)), refused) if revision != end.revision() => {
                     return Err(RouteError::TakenOver(refused.to_string()));
                 }
-                (_, fenced @ BusError::Fenced { .. }) => return Err(fenced.into()),
+                (_, err @ (BusError::Fenced { .. } | BusError::Malformed { .. })) => return Err(err.into()),
                 (_, err) => {
-                    tracing::debug!(node_id = %lane_id.target, error = %err, "writing a lane's tail again");
+                    tracing::debug!(error = %err, "writing a lane's end again");
                     tokio::time::sleep(backoff.next_pause()).await;
                 }
             }
         }
     }
-}
 
-/// The newest load that has to be complete at the node before it applies the batch.
-fn after_load(part: &Part, node: &NodeId) -> Option<i64> {
-    let loads = part.loading.iter();
-    loads
-        .filter(|loading| loading.nodes.contains(node))
-        .map(|loading| loading.load_id)
-        .max()
-}
+    async fn try_write(&self, end: &End<'_>) -> Result<u64, BusError> {
+        match end {
+            End::Node(lane, tail) => self.bus.set_tail(lane, *tail).await,
+            End::Groups(last, tails, revision) => {
+                let (source, channel) = (&last.header.source, &last.header.channel);
+                self.bus.set_group_tails(source, channel, tails, *revision).await
+            }
+        }
+    }
 
-/// The statement that the part is, instead of rows.
-fn statement(numbered: &NumberedPart) -> Option<&String> {
-    match &numbered.part.request {
-        Some(Request::Statement { sql, .. }) => Some(sql),
-        Some(Request::Reload { .. }) | None => None,
+    /// Whether what is wanted stands there, and the version of what does.
+    async fn stands(&self, end: &End<'_>) -> Result<(bool, u64), BusError> {
+        match end {
+            End::Node(lane, tail) => {
+                let stands = self.bus.tail(lane).await?;
+                let is_wanted =
+                    (stands.batch_id, stands.previous_batch_id) == (tail.batch_id, tail.previous_batch_id);
+                Ok((is_wanted, stands.revision))
+            }
+            End::Groups(last, tails, _) => {
+                let (source, channel) = (&last.header.source, &last.header.channel);
+                let (stands, revision) = self.bus.group_tails(source, channel).await?;
+                Ok((stands == *tails, revision))
+            }
+        }
     }
 }
 
-/// How many changes a node gets with a part; a statement counts as one.
-fn change_count(numbered: &NumberedPart, routed: &[Routed]) -> u64 {
-    statement(numbered).map_or(routed.len() as u64, |_| 1)
+/// What is written of a lane's end.
+enum End<'a> {
+    Node(LaneId, Tail),
+    /// All groups' of the source and channel, over this version.
+    Groups(&'a CapturedMessage, GroupTails, u64),
+}
+
+impl End<'_> {
+    fn revision(&self) -> u64 {
+        match self {
+            Self::Node(_, tail) => tail.revision,
+            Self::Groups(_, _, revision) => *revision,
+        }
+    }
+}
+
+/// The group's nodes, as far as the configuration or its lane knows them, that a batch is not for.
+fn excluded(
+    config: &Config,
+    ends: &GroupEnds,
+    group: &GroupId,
+    recipients: &BTreeMap<NodeId, i64>,
+) -> Vec<NodeId> {
+    let configured = config.nodes.values().filter(|node| node.group == *group);
+    let configured = configured.map(|node| &node.node_id);
+    let tail = ends.tails.groups.get(group);
+    let members = tail.into_iter().flat_map(|tail| tail.members.keys());
+    let known: BTreeSet<&NodeId> = configured.chain(members).collect();
+    known
+        .into_iter()
+        .filter(|node| !recipients.contains_key(*node))
+        .cloned()
+        .collect()
+}
+
+fn loading(plan: &Plan, recipients: &BTreeMap<NodeId, i64>) -> Vec<Loading> {
+    let of_group = plan.loading.iter().map(|loading| Loading {
+        load_id: loading.load_id,
+        nodes: loading
+            .nodes
+            .iter()
+            .filter(|node| recipients.contains_key(*node))
+            .cloned()
+            .collect(),
+    });
+    of_group.filter(|loading| !loading.nodes.is_empty()).collect()
+}
+
+fn registered_until_ms(config: &Config, group: &GroupId) -> i64 {
+    let of_group = config.nodes.values().filter(|node| node.group == *group);
+    of_group
+        .filter_map(|node| config.registration_ms.get(&node.node_id).copied())
+        .max()
+        .unwrap_or(0)
 }
 
 fn lane_id(last: &CapturedMessage, node: &NodeId) -> LaneId {

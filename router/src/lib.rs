@@ -4,15 +4,19 @@
 //! **Invariant:** nothing here opens a node's database to decide where a change goes; the decision depends on
 //! the message, the configuration that it names and the lanes' tails alone, so any router may make it again.
 
+mod broadcast;
 mod configuration_cache;
 mod decide;
 mod error;
 mod forgotten;
+mod group_ends;
 mod held;
 mod lane_output;
 mod lanes;
+mod outputs;
 mod part_reader;
 mod partition;
+mod put_out;
 mod registrar;
 mod report;
 mod route;

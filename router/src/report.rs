@@ -1,11 +1,11 @@
 //! The router's reports: which nodes get which rows.
 
 use crate::decide::{Decision, ranges};
-use crate::lanes::Outputs;
+use crate::outputs::Outputs;
 use crate::part_reader::NumberedPart;
 use std::collections::HashMap;
-use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::wire::{DataRange, Part, Request, RoutedReport, TargetRows};
+use symstream_shared::id::{ChannelId, GroupId, NodeId};
+use symstream_shared::wire::{DataRange, GroupRows, Part, Request, RoutedReport, TargetRows};
 
 /// Ranges in one report: keeps it below half a megabyte even when nothing of it can be compressed.
 const RANGES_MAX: usize = 20_000;
@@ -31,11 +31,11 @@ impl Reporter {
         outputs: &Outputs,
         sent_ms: i64,
     ) -> Vec<RoutedReport> {
-        let mut reports = self.on_rows(&numbered.part, decision, sent_ms);
+        let mut reports = self.on_rows(&numbered.part, decision, outputs, sent_ms);
         if numbered.is_last {
             let rows = if reports.len() == 1 { reports.pop() } else { None };
             let mut last = self.last(rows, outputs, sent_ms);
-            if last.targets.is_empty() {
+            if last.targets.is_empty() && last.groups.is_empty() {
                 last.unrouted.extend(numbered.part.request.iter().map(range_of));
             }
             reports.push(last);
@@ -43,7 +43,13 @@ impl Reporter {
         reports
     }
 
-    fn on_rows(&self, part: &Part, decision: &Decision, sent_ms: i64) -> Vec<RoutedReport> {
+    fn on_rows(
+        &self,
+        part: &Part,
+        decision: &Decision,
+        outputs: &Outputs,
+        sent_ms: i64,
+    ) -> Vec<RoutedReport> {
         let ids = |changes: &mut dyn Iterator<Item = usize>| match &part.request {
             Some(request) => vec![range_of(request)],
             None => ranges(
@@ -61,10 +67,14 @@ impl Reporter {
         };
         for (node, target) in &decision.targets {
             let ranges = ids(&mut target.rows.iter().map(|row| row.change));
-            pages.add(Some((node, target.ignored)), &ranges);
+            pages.add(Whose::Node(node, target.ignored), &ranges);
+        }
+        for (group, rows) in &decision.groups {
+            let ranges = ids(&mut rows.iter().map(|row| row.change));
+            pages.add(Whose::Group(group, &nodes_of(outputs, group)), &ranges);
         }
         if part.request.is_none() {
-            pages.add(None, &ids(&mut decision.unrouted.iter().copied()));
+            pages.add(Whose::Nobody, &ids(&mut decision.unrouted.iter().copied()));
         }
         pages.close()
     }
@@ -88,8 +98,24 @@ impl Reporter {
                 ignored: count.ignored,
             })
             .collect();
+        let mut of_groups: HashMap<GroupId, Vec<DataRange>> = rows
+            .groups
+            .into_iter()
+            .map(|group| (group.group, group.ranges))
+            .collect();
+        let groups = outputs
+            .groups
+            .iter()
+            .map(|(group, lane)| GroupRows {
+                group: group.clone(),
+                nodes: nodes_of(outputs, group),
+                ranges: of_groups.remove(group).unwrap_or_default(),
+                change_count: lane.written.change_count,
+            })
+            .collect();
         RoutedReport {
             targets,
+            groups,
             unrouted: rows.unrouted,
             ..self.report(sent_ms, true)
         }
@@ -116,6 +142,21 @@ fn range_of(request: &Request) -> DataRange {
     (request.data_id(), request.data_id())
 }
 
+/// The group's nodes that the batch is for.
+fn nodes_of(outputs: &Outputs, group: &GroupId) -> Vec<NodeId> {
+    let lane = outputs.groups.get(group);
+    lane.map_or_else(Vec::new, |lane| lane.recipients.keys().cloned().collect())
+}
+
+/// Who gets rows.
+enum Whose<'a> {
+    /// A node, with whether it is ignored.
+    Node(&'a NodeId, bool),
+    /// A group, with its nodes.
+    Group(&'a GroupId, &'a [NodeId]),
+    Nobody,
+}
+
 /// Reports on one part's rows, each within the limit.
 struct Pages<'a> {
     reporter: &'a Reporter,
@@ -127,8 +168,7 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Adds the rows of a node, with whether it is ignored, or those for nobody.
-    fn add(&mut self, node: Option<(&NodeId, bool)>, ranges: &[DataRange]) {
+    fn add(&mut self, whose: Whose<'_>, ranges: &[DataRange]) {
         for ranges in ranges.chunks(RANGES_MAX) {
             if self.count > 0 && self.count + ranges.len() > RANGES_MAX {
                 let next = self.reporter.report(self.sent_ms, false);
@@ -136,14 +176,20 @@ impl Pages<'_> {
                 self.count = 0;
             }
             self.count += ranges.len();
-            match node {
-                Some((node, ignored)) => self.open.targets.push(TargetRows {
+            match whose {
+                Whose::Node(node, ignored) => self.open.targets.push(TargetRows {
                     node: node.clone(),
                     ranges: ranges.to_vec(),
                     change_count: 0,
                     ignored,
                 }),
-                None => self.open.unrouted.extend(ranges),
+                Whose::Group(group, nodes) => self.open.groups.push(GroupRows {
+                    group: group.clone(),
+                    nodes: nodes.to_vec(),
+                    ranges: ranges.to_vec(),
+                    change_count: 0,
+                }),
+                Whose::Nobody => self.open.unrouted.extend(ranges),
             }
         }
     }

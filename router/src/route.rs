@@ -4,17 +4,21 @@
 //! next: the decision comes out the same, loaders recognise what they have by its batch, and a lane whose tail
 //! stands at this batch keeps the predecessor that it was given the first time.
 
-use crate::configuration_cache::ConfigurationCache;
+use crate::broadcast::{Broadcast, Plan, Planner};
+use crate::configuration_cache::{ConfigurationCache, KnownConfig};
 use crate::decide::{Decision, decide};
 use crate::error::RouteError;
 use crate::forgotten::ForgottenTriggers;
-use crate::lanes::Outputs;
+use crate::lanes::Opening;
+use crate::outputs::Outputs;
 use crate::part_reader::{NumberedPart, PartReader};
 use crate::report::Reporter;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use symstream_nats::{Bus, CapturedMessage};
 use symstream_shared::id::NodeId;
-use symstream_shared::wire::RoutedReport;
+use symstream_shared::model::Config;
+use symstream_shared::wire::{Part, RoutedReport};
 
 /// Routes batches. Shared by all loops of a service; keeps nothing about a batch.
 pub(crate) struct BatchRouter {
@@ -34,19 +38,28 @@ impl BatchRouter {
     /// out before another error needs to be taken back.
     pub(crate) async fn route(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
         let started_ms = now_ms();
-        let mut spread = 1;
+        let mut plan = None;
         if last.header.part_last > 1 {
-            spread = self.check(last, version).await?;
+            plan = Some(self.check(last, version).await?);
         }
         let mut outputs = Outputs::default();
         let mut reader = PartReader::new(&self.bus, last);
-        while let Some(numbered) = reader.next().await? {
-            let decision = self.decide(&numbered, version).await?;
-            spread = spread.max(spread_of(&numbered, &decision));
+        while let Some(mut numbered) = reader.next().await? {
+            let config = self.configuration(&numbered.part, version).await?;
+            // A batch of one message has one part only.
+            let plan = plan.get_or_insert_with(|| plan_of(&numbered, &config));
+            plan.settle(&mut numbered.part);
+            let decision = self.decide(&numbered.part, &config, &plan.broadcast)?;
+            plan.spread = plan.spread.max(spread_of(&numbered, &decision));
             if numbered.is_last && !decision.unknown.is_empty() {
                 warn_of_unknown(last, &decision);
             }
-            self.open_lanes(&decision, last, spread, &mut outputs).await?;
+            let opening = Opening {
+                last,
+                config: &config,
+                plan,
+            };
+            self.open_lanes(&opening, &decision, &mut outputs).await?;
             self.put_out(&numbered, &decision, last, &mut outputs).await?;
             let reports =
                 self.reporter(&numbered, started_ms)
@@ -66,24 +79,30 @@ impl BatchRouter {
     }
 
     /// Reads and decides all parts of a batch without putting anything out: a batch goes out whole or not at
-    /// all. Returns by how much its lanes' numbers are spread: the same for all of its parts.
-    async fn check(&self, last: &CapturedMessage, version: Option<i64>) -> Result<u32, RouteError> {
-        let mut spread = 1;
+    /// all. Returns what is the same for all of its parts.
+    async fn check(&self, last: &CapturedMessage, version: Option<i64>) -> Result<Plan, RouteError> {
+        let mut planner = Planner::new();
         let mut reader = PartReader::new(&self.bus, last);
-        while let Some(numbered) = reader.next().await? {
-            let decision = self.decide(&numbered, version).await?;
-            spread = spread.max(spread_of(&numbered, &decision));
+        while let Some(mut numbered) = reader.next().await? {
+            let config = self.configuration(&numbered.part, version).await?;
+            let broadcast = planner.add(&numbered.part, &config);
+            // Who is absent is settled by the last part; with all of them none of its lanes takes more room.
+            numbered.part.absent.clear();
+            let decision = self.decide(&numbered.part, &config, &broadcast)?;
+            planner.spread_by(spread_of(&numbered, &decision));
         }
-        Ok(spread)
+        Ok(planner.finish())
     }
 
-    async fn decide(&self, numbered: &NumberedPart, version: Option<i64>) -> Result<Decision, RouteError> {
-        let part = &numbered.part;
-        let config = self
-            .configurations
+    /// The configuration that the part names, unless another is given.
+    async fn configuration(&self, part: &Part, version: Option<i64>) -> Result<Arc<KnownConfig>, RouteError> {
+        self.configurations
             .get(version.unwrap_or(part.configuration_version))
-            .await?;
-        let decision = decide(part, &config)?;
+            .await
+    }
+
+    fn decide(&self, part: &Part, config: &Config, broadcast: &Broadcast) -> Result<Decision, RouteError> {
+        let decision = decide(part, config, broadcast)?;
         self.forgotten.warn(part, config.version, &decision);
         Ok(decision)
     }
@@ -106,6 +125,12 @@ impl BatchRouter {
             hostname: self.hostname.clone(),
         }
     }
+}
+
+fn plan_of(numbered: &NumberedPart, config: &KnownConfig) -> Plan {
+    let mut planner = Planner::new();
+    planner.add(&numbered.part, config);
+    planner.finish()
 }
 
 fn spread_of(numbered: &NumberedPart, decision: &Decision) -> u32 {

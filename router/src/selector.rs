@@ -3,8 +3,8 @@
 use crate::error::DecideError;
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
-use symstream_shared::id::GroupId;
+use std::collections::{BTreeMap, HashMap};
+use symstream_shared::id::{GroupId, NodeId};
 use symstream_shared::model::{BoundExpression, LookupRule, Node, NodeAttribute, Rule, RuleKind, Selected};
 use symstream_shared::wire::{Change, RuleAnswers, RuleId, TableInfo};
 
@@ -48,6 +48,13 @@ impl<'a> Candidates<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.indexes.is_empty()
+    }
+
+    /// All but these.
+    pub(crate) fn without(&self, nodes: &BTreeMap<NodeId, i64>) -> Vec<usize> {
+        let all = self.indexes.iter().copied();
+        all.filter(|index| !nodes.contains_key(&self.nodes[*index].node_id))
+            .collect()
     }
 
     fn with(&self, attribute: NodeAttribute, value: &str) -> &[usize] {

@@ -16,6 +16,11 @@ mod requests;
 mod rules;
 mod shared_rows;
 
+/// By the rules, to each node by itself.
+fn decide(part: &Part, config: &Config) -> Result<Decision, DecideError> {
+    super::decide(part, config, &Broadcast::new())
+}
+
 fn node_id(id: &str) -> NodeId {
     NodeId::new(id).expect("id")
 }

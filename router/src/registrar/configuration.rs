@@ -4,11 +4,11 @@ use super::news::News;
 use super::version::{self, Current};
 use super::{Registrar, in_time};
 use crate::error::Error;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
-use symstream_nats::{BusError, LaneConsumer};
+use symstream_nats::{BusError, GroupConsumer, LaneConsumer};
 use symstream_shared::db::{DbError, TxKind};
-use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::id::{ChannelId, GroupId, NodeId};
 use symstream_shared::model::{Config, LinkAction, ModelError};
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::Configuration;
@@ -49,6 +49,8 @@ struct Published {
     streams_checked: Option<Instant>,
     /// The nodes whose consumers were made: those of their lanes, and how many messages each may hold unacknowledged.
     consumers: HashMap<NodeId, HashMap<(ChannelId, LinkAction), u64>>,
+    /// Those of its group's lanes.
+    group_consumers: HashMap<NodeId, HashSet<GroupConsumer>>,
     consumers_checked: Option<Instant>,
     version: i64,
     version_checked: Option<Instant>,
@@ -152,6 +154,7 @@ impl Registrar {
         // Behind the version, which need not wait for so many.
         if is_due(published.consumers_checked, CONSUMERS) {
             published.consumers.clear();
+            published.group_consumers.clear();
             self.ensure_consumers(&current, published).await?;
             published.consumers_checked = Some(Instant::now());
         }
@@ -173,11 +176,20 @@ impl Registrar {
 
     /// The nodes' consumers come before the configuration that tells them to use them.
     async fn ensure_consumers(&self, current: &Current, published: &mut Published) -> Result<(), BusError> {
+        let mut group_channels = HashMap::new();
         for node in &current.config.registered {
             let key = |lane: &LaneConsumer| (lane.channel.clone(), lane.action);
             let made = published.consumers.get(node);
             let mut missing = lane_consumers(&current.config, node);
             missing.retain(|lane| made.and_then(|made| made.get(&key(lane))) != Some(&lane.max_ack_pending));
+            let mut groups = group_consumers(&current.config, node, &mut group_channels);
+            let of_groups = published.group_consumers.get(node);
+            groups.retain(|wanted| of_groups.is_none_or(|made| !made.contains(wanted)));
+            if !groups.is_empty() {
+                self.bus.ensure_group_consumers(node, &groups).await?;
+                let made = published.group_consumers.entry(node.clone()).or_default();
+                made.extend(groups);
+            }
             // A node that nobody sends to still hears what became of its own batches.
             if made.is_none() || !missing.is_empty() {
                 self.bus.ensure_node(node, &missing).await?;
@@ -190,7 +202,9 @@ impl Registrar {
 
     /// Makes a node's consumers, whatever this process thinks to have made.
     pub(super) async fn ensure_consumers_of(&self, config: &Config, node: &NodeId) -> Result<(), BusError> {
-        self.bus.ensure_node(node, &lane_consumers(config, node)).await
+        self.bus.ensure_node(node, &lane_consumers(config, node)).await?;
+        let groups = group_consumers(config, node, &mut HashMap::new());
+        self.bus.ensure_group_consumers(node, &groups).await
     }
 
     /// Publishes a version in place of the one before, which NATS has as long as it lost nothing.
@@ -231,4 +245,28 @@ fn lane_consumers(config: &Config, node: &NodeId) -> Vec<LaneConsumer> {
         })
     });
     lanes.collect()
+}
+
+/// The consumers that a node needs of its group's lanes. `channels` keeps which channels a group may have those of.
+fn group_consumers(
+    config: &Config,
+    node: &NodeId,
+    channels: &mut HashMap<GroupId, BTreeSet<ChannelId>>,
+) -> Vec<GroupConsumer> {
+    let Some(node) = config.nodes.get(node) else {
+        return Vec::new();
+    };
+    let channels = channels
+        .entry(node.group.clone())
+        .or_insert_with(|| config.group_channels(&node.group));
+    let registered_ms = config.registration_ms.get(&node.node_id).copied();
+    let consumers = channels.iter().filter_map(|channel| {
+        Some(GroupConsumer {
+            group: node.group.clone(),
+            channel: channel.clone(),
+            max_ack_pending: config.channels.get(channel)?.max_batch_to_send,
+            registered_ms: registered_ms.unwrap_or(0),
+        })
+    });
+    consumers.collect()
 }
