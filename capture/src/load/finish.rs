@@ -20,14 +20,16 @@ pub(super) struct Applied {
 
 /// What became of the load at its node.
 pub(super) async fn applied(sql: &mut dyn Sql, source: &Source, load: &Unfinished) -> Result<Applied, Error> {
-    let tables = &source.tables;
-    // As the index of the batches is.
+    let (tables, kind) = (&source.tables, sql.kind());
+    // Sums of integers are decimals on PostgreSQL and MySQL.
+    let sum = |case: &str| kind.as_text(&format!("coalesce(sum({case}), 0)"));
+    // The conditions are as the index of the batches is.
     let statement = format!(
-        "select coalesce(sum(case when o.status = 'OK' then b.data_count else 0 end), 0), \
-         coalesce(sum(case when o.status = 'OK' then 0 else 1 end), 0), \
-         coalesce(sum(case when o.status is null and b.routed = 1 then 1 else 0 end), 0) \
-         from {} b left join {} o on o.batch_id = b.batch_id and o.node_id = ? \
+        "select {}, {}, {} from {} b left join {} o on o.batch_id = b.batch_id and o.node_id = ? \
          where b.routed in (0, 1) and b.channel_id = 'reload' and b.batch_id >= ? and b.load_id = ?",
+        sum("case when o.status = 'OK' then b.data_count else 0 end"),
+        sum("case when o.status = 'OK' then 0 else 1 end"),
+        sum("case when o.status is null and b.routed = 1 then 1 else 0 end"),
         tables.name("capture_batch"),
         tables.name("outgoing_batch"),
     );
@@ -48,7 +50,7 @@ pub(super) async fn applied(sql: &mut dyn Sql, source: &Source, load: &Unfinishe
     })
 }
 
-/// MySQL and PostgreSQL give sums of integers as decimals.
+/// A sum that was asked for as text.
 fn whole(row: &symstream_shared::db::Row, column: usize) -> Result<i64, Error> {
     let text = row.text(column)?;
     text.trim().parse().map_err(|_| Error::Damaged {
