@@ -97,8 +97,24 @@ impl Site {
         self.run(env!("CARGO_BIN_EXE_symadmin"), args, b"")
     }
 
+    /// Starts a command that does not end by itself.
+    pub fn spawn(&self, args: &[&str]) -> std::process::Child {
+        Command::new(env!("CARGO_BIN_EXE_symadmin"))
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_remove("SYM_ENGINES_DIR")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started")
+    }
+
     pub fn dbimport(&self, args: &[&str]) -> Ended {
         self.run(env!("CARGO_BIN_EXE_dbimport"), args, b"")
+    }
+
+    pub fn dbexport(&self, args: &[&str]) -> Ended {
+        self.run(env!("CARGO_BIN_EXE_dbexport"), args, b"")
     }
 
     pub fn sym(&self, args: &[&str]) -> Ended {

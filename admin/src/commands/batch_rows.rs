@@ -119,21 +119,33 @@ pub(super) async fn history(
     Ok(listing)
 }
 
-/// The batch's first rows, in the order of their ids, with the nodes that they are for.
+/// The batch's first rows, in the order of their ids, with the nodes that they are for; `*<group>` stands for all of a
+/// group's nodes that the batch is for.
 pub(super) async fn rows(
     context: &EngineContext,
     key: &BatchKey<'_>,
     limit: u32,
 ) -> Result<Listing, Failure> {
+    let mut params = vec![Param::from(key.batch_id)];
+    let mut condition = String::from("e.batch_id = ?");
+    if let Some(node) = key.node {
+        let group = format!(
+            "select node_group_id from {} where node_id = ?",
+            context.tables.name("node")
+        );
+        let row = context.database.query_opt(&group, &[node.into()]).await?;
+        let group = row.map(|row| row.text(0)).transpose()?;
+        condition.push_str(" and e.node_id in (?, ?)");
+        params.extend([node.into(), format!("*{}", group.unwrap_or_default()).into()]);
+    }
     let query = format!(
         "select e.node_id, d.data_id, d.event_type, d.table_name, d.pk_data, d.row_data \
-         from {} e join {} d on d.data_id = e.data_id where {} order by d.data_id, e.node_id limit {limit}",
+         from {} e join {} d on d.data_id = e.data_id where {condition} order by d.data_id, e.node_id limit {limit}",
         context.tables.name("data_event"),
         context.tables.name("data"),
-        key.condition("e"),
     );
     let mut listing = Listing::new(&["to_node", "data_id", "event", "table", "pk_data", "row_data"]);
-    for row in context.database.query(&query, &key.params()).await? {
+    for row in context.database.query(&query, &params).await? {
         listing.push(vec![
             text(&row, 0)?,
             int(&row, 1)?,

@@ -11,8 +11,11 @@ const COLUMNS: &[&str] = &[
     "external_id",
     "sync_enabled",
     "registration",
+    "registered",
     "registration_time",
     "load_requested",
+    "needs_reload",
+    "loading",
     "heartbeat_time",
     "timezone_offset",
     "database_type",
@@ -29,14 +32,19 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
     let query = format!(
         "select n.node_id, n.node_group_id, n.external_id, n.sync_enabled, s.registration_enabled, {}, \
          s.initial_load_enabled, i.node_id, {}, n.timezone_offset, n.database_type, n.database_version, \
-         n.symmetric_version, n.schema_version, n.created_at_node_id, n.sync_url \
+         n.symmetric_version, n.schema_version, n.created_at_node_id, n.sync_url, \
+         (select r.reason from {} r where r.node_id = n.node_id), \
+         (select max(l.status) from {load} l where l.node_id = n.node_id and l.status in ('RQ', 'NE', 'SE', 'AB') \
+         and l.load_id = (select max(m.load_id) from {load} m where m.node_id = n.node_id)) \
          from {} n left join {} s on s.node_id = n.node_id left join {} i on i.node_id = n.node_id \
          order by n.node_group_id, n.node_id",
         kind.time_as_text("s.registration_time"),
         kind.time_as_text("n.heartbeat_time"),
+        context.tables.name("reload_need"),
         context.tables.name("node"),
         context.tables.name("node_security"),
         context.tables.name("node_identity"),
+        load = context.tables.name("load"),
     );
     let mut listing = Listing::new(COLUMNS);
     for row in context.database.query(&query, &[]).await? {
@@ -54,8 +62,11 @@ pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failu
             text(&row, 2)?,
             flag(&row, 3)?,
             registration.into(),
+            registered.into(),
             text(&row, 5)?,
             flag(&row, 6)?,
+            text(&row, 16)?,
+            text(&row, 17)?,
         ];
         for column in 8..=15 {
             values.push(text(&row, column)?);

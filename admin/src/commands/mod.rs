@@ -2,6 +2,7 @@
 
 mod approve_registration;
 mod batch_rows;
+mod cancel_reload;
 mod channel_control;
 mod create_sym_tables;
 mod decode;
@@ -64,9 +65,16 @@ pub enum Command {
         after_help = "Example:\n  symadmin --engine cloud-1 remove-node 2 --yes"
     )]
     RemoveNode(remove_node::Args),
-    /// Sends a node all rows that belong to it, as soon as it is registered
-    #[command(after_help = "Example:\n  symadmin --engine cloud-1 reload-node 2")]
+    /// Sends nodes all rows that belong to them, as soon as they are registered
+    #[command(
+        long_about = "Sends nodes all rows that belong to them, as soon as they are registered. Nodes that are asked for \
+                      together are loaded together: what is the same for them is read once.",
+        after_help = "Examples:\n  symadmin --engine cloud-1 reload-node 2\n  symadmin --engine cloud-1 reload-node --group local"
+    )]
     ReloadNode(reload_node::Args),
+    /// Ends the loads of nodes: they go on with what they have got of them
+    #[command(after_help = "Example:\n  symadmin --engine cloud-1 cancel-reload 2")]
+    CancelReload(cancel_reload::Args),
     /// Sends a node a table again, or some of its rows, in order with the table's changes
     #[command(
         after_help = "Example:\n  symadmin --engine cloud-1 reload-table 2 patients --where \"t.ward = 'B'\""
@@ -106,8 +114,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 show-batch 42 --node 2")]
     ShowBatch(show_batch::Args),
     /// Shows, for each node and channel, what waits, what is on the way and what failed
-    #[command(after_help = "Example:\n  symadmin --engine cloud-1 status")]
-    Status(ListArgs),
+    #[command(
+        after_help = "Examples:\n  symadmin --engine cloud-1 status\n  symadmin --engine cloud-1 status --watch"
+    )]
+    Status(status::Args),
     /// Reads one message's bytes on stdin and prints it as JSON
     #[command(after_help = "Example:\n  nats sub 'sym.>' --translate 'symadmin decode'")]
     Decode,
@@ -144,6 +154,7 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
         Command::ApproveRegistration(args) => approve_registration::run(&engine.open().await?, &args).await,
         Command::RemoveNode(args) => remove_node::run(&engine.open().await?, &args).await,
         Command::ReloadNode(args) => reload_node::run(&engine.open().await?, &args).await,
+        Command::CancelReload(args) => cancel_reload::run(&engine.open().await?, &args).await,
         Command::ReloadTable(args) => reload_table::run(&engine.open().await?, &args).await,
         Command::SendSql(args) => send_sql::run(&engine.open().await?, &args).await,
         Command::Suspend(args) => channel_control::run(&engine.open().await?, &args, Action::Suspend).await,
@@ -153,7 +164,7 @@ pub async fn run(engine: &EngineArgs, command: Command) -> Result<(), Failure> {
         Command::ListNodes(args) => list_nodes::run(&engine.open().await?, args.json).await,
         Command::ListBatches(args) => list_batches::run(&engine.open().await?, &args).await,
         Command::ShowBatch(args) => show_batch::run(&engine.open().await?, &args).await,
-        Command::Status(args) => status::run(&engine.open().await?, args.json).await,
+        Command::Status(args) => status::run(&engine.open().await?, &args).await,
     }
 }
 

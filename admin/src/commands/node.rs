@@ -2,6 +2,7 @@
 
 use crate::engine_args::EngineContext;
 use crate::failure::Failure;
+use std::collections::HashSet;
 use symstream_shared::db::{Param, Sql};
 use symstream_shared::id::NodeId;
 use symstream_shared::model::{self, Config, Node};
@@ -34,6 +35,52 @@ pub(super) async fn find(sql: &mut dyn Sql, context: &EngineContext, name: &str)
             nodes.join(", ")
         ))),
     }
+}
+
+/// The nodes that `names` mean and, with `group`, all registered ones of it, each once. Never the engine's own: it is
+/// another node that sends it something.
+pub(super) async fn chosen(
+    sql: &mut dyn Sql,
+    context: &EngineContext,
+    names: &[String],
+    group: Option<&str>,
+) -> Result<Vec<NodeId>, Failure> {
+    let own = model::identity(sql, &context.tables).await?;
+    let mut nodes = Vec::new();
+    for name in names {
+        let node = find(sql, context, name).await?;
+        if own.as_ref() == Some(&node) {
+            return Err(Failure::Failed(format!(
+                "node {node} is engine {}'s own; a reload is asked for at the node that sends it",
+                context.engine.name
+            )));
+        }
+        nodes.push(node);
+    }
+    if let Some(group) = group {
+        let table = context.tables.name("node");
+        let query = format!(
+            "select n.node_id from {table} n join {} s on s.node_id = n.node_id \
+             where n.node_group_id = ? and s.registration_time is not null order by n.node_id",
+            context.tables.name("node_security")
+        );
+        for row in sql.query(&query, &[group.into()]).await? {
+            let node = node_id(&table, row.text(0)?)?;
+            if own.as_ref() != Some(&node) {
+                nodes.push(node);
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    nodes.retain(|node| seen.insert(node.clone()));
+    if nodes.is_empty() {
+        return Err(Failure::Failed(format!(
+            "group {} has no registered node; see: symadmin --engine {} list-nodes",
+            group.unwrap_or_default(),
+            context.engine.name
+        )));
+    }
+    Ok(nodes)
 }
 
 fn node_id(table: &str, node: String) -> Result<NodeId, Failure> {

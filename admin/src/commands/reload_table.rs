@@ -15,9 +15,9 @@ const NAMED_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The node's id, or its external id
-    #[arg(value_name = "NODE")]
-    node: String,
+    /// The node's id, or its external id; several separated by commas
+    #[arg(value_name = "NODE[,NODE…]", value_delimiter = ',')]
+    nodes: Vec<String>,
     /// The tables at this engine's database, as TABLE or SCHEMA.TABLE
     #[arg(value_name = "TABLE", required = true)]
     tables: Vec<String>,
@@ -53,19 +53,37 @@ struct Planned<'a> {
 }
 
 pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Failure> {
-    let condition = args.condition.as_deref().map(str::trim);
-    if condition == Some("") {
+    if args.condition.as_deref().map(str::trim) == Some("") {
         return Err(Failure::Usage(
             "the condition is empty; leave --where out for all rows".to_owned(),
         ));
     }
     context.require_tables().await?;
     let mut tx = context.database.begin(TxKind::Write).await?;
-    let (config, node) = receiver(&mut tx, context, &args.node).await?;
     let captures = captures(&mut tx, context).await?;
+    let mut told = Vec::new();
+    for name in &args.nodes {
+        told.push(request(&mut tx, context, args, &captures, name).await?);
+    }
+    tx.commit().await?;
+    for line in told {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+/// Writes the requests for one node; what to tell of them.
+async fn request(
+    tx: &mut dyn Sql,
+    context: &EngineContext,
+    args: &Args,
+    captures: &[Capture],
+    name: &str,
+) -> Result<String, Failure> {
+    let (config, node) = receiver(tx, context, name).await?;
     let mut planned = Vec::new();
     for table in &args.tables {
-        planned.extend(plan(context, &config, &node, &captures, table)?);
+        planned.extend(plan(context, &config, &node, captures, table)?);
     }
     let mut seen = HashSet::new();
     planned.retain(|planned| seen.insert(planned.capture.hist_id));
@@ -76,20 +94,18 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
         let request = Request::Reload {
             hist_id: capture.hist_id,
             table: &capture.table,
-            condition,
+            condition: args.condition.as_deref().map(str::trim),
         };
-        insert(&mut tx, context, &node.node_id, channel, &request).await?;
+        insert(tx, context, &node.node_id, channel, &request).await?;
     }
-    tx.commit().await?;
     let channels: BTreeSet<&str> = planned.iter().map(|planned| planned.channel.as_str()).collect();
     let channels: Vec<&str> = channels.into_iter().collect();
-    eprintln!(
+    Ok(format!(
         "{} will be sent to node {} again, in its place in channel {}",
         args.tables.join(", "),
         node.node_id,
         channels.join(", ")
-    );
-    Ok(())
+    ))
 }
 
 /// Every capture that has a trigger in the database now, each once, by the first of the triggers that share it.

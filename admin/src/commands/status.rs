@@ -1,59 +1,115 @@
 //! `symadmin status`
 
 mod held_back;
+mod loads;
+mod needs;
+mod watch;
 
 use crate::engine_args::EngineContext;
 use crate::failure::Failure;
 use crate::listing::{Listing, print_json, print_text};
+use loads::Load;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use symstream_shared::batch_status::BatchStatus;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
-pub(super) async fn run(context: &EngineContext, json: bool) -> Result<(), Failure> {
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Look again each second: redrawn at a terminal, lines of what has changed elsewhere
+    #[arg(long)]
+    watch: bool,
+    /// Print JSON; with --watch one line each second
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Failure> {
     context.require_tables().await?;
-    let now = OffsetDateTime::now_utc();
-    let waiting = waiting(context, now).await?;
-    let outgoing = outgoing(context, now).await?;
-    let incoming = incoming(context).await?;
-    let held_back = held_back::held_back(context).await?;
-    if json {
-        print_json(&json!({
-            "held_back": held_back.json(),
-            "captured": waiting.json(),
-            "outgoing": outgoing.json(),
-            "incoming": incoming.json(),
-        }));
-        return Ok(());
+    if args.watch {
+        return watch::run(context, args.json).await;
     }
-    // What an operator did comes first: it explains the rest. Where nobody did anything there is nothing to say.
-    if !held_back.is_empty() {
-        print_text(&format!(
-            "held back by the configuration:\n{}\n",
-            held_back.text()
-        ));
-    }
-    let sections = [
-        (
-            "captured, not routed yet",
-            waiting,
-            "everything captured is routed",
-        ),
-        (
-            "on the way to other nodes",
-            outgoing,
-            "no batches for other nodes yet",
-        ),
-        ("from other nodes", incoming, "no batches from other nodes yet"),
-    ];
-    for (title, listing, nothing) in sections {
-        if listing.is_empty() {
-            print_text(&format!("{nothing}\n\n"));
-        } else {
-            print_text(&format!("{title}:\n{}\n", listing.text()));
-        }
+    let status = Status::read(context).await?;
+    if args.json {
+        print_json(&status.json());
+    } else {
+        print_text(&status.text());
     }
     Ok(())
+}
+
+/// What the tables say now.
+struct Status {
+    held_back: Listing,
+    needs: Listing,
+    loads: Vec<Load>,
+    captured: Listing,
+    outgoing: Listing,
+    incoming: Listing,
+}
+
+impl Status {
+    async fn read(context: &EngineContext) -> Result<Self, Failure> {
+        let now = OffsetDateTime::now_utc();
+        Ok(Self {
+            held_back: held_back::held_back(context).await?,
+            needs: needs::needs(context).await?,
+            loads: loads::loads(context, now).await?,
+            captured: waiting(context, now).await?,
+            outgoing: outgoing(context, now).await?,
+            incoming: incoming(context).await?,
+        })
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "held_back": self.held_back.json(),
+            "needs_reload": self.needs.json(),
+            "loads": loads::listing(&self.loads).json(),
+            "captured": self.captured.json(),
+            "outgoing": self.outgoing.json(),
+            "incoming": self.incoming.json(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        // What an operator did or has to know comes first: it explains the rest. Where there is nothing, nothing is said.
+        let loads = loads::listing(&self.loads);
+        for (title, listing) in [
+            ("held back by the configuration", &self.held_back),
+            ("need a reload, and are sent nothing before", &self.needs),
+            ("initial loads", &loads),
+        ] {
+            if !listing.is_empty() {
+                text.push_str(&format!("{title}:\n{}\n", listing.text()));
+            }
+        }
+        for (title, listing, nothing) in [
+            (
+                "captured, not routed yet",
+                &self.captured,
+                "everything captured is routed",
+            ),
+            (
+                "on the way to other nodes",
+                &self.outgoing,
+                "no batches for other nodes yet",
+            ),
+            (
+                "from other nodes",
+                &self.incoming,
+                "no batches from other nodes yet",
+            ),
+        ] {
+            if listing.is_empty() {
+                text.push_str(&format!("{nothing}\n\n"));
+            } else {
+                text.push_str(&format!("{title}:\n{}\n", listing.text()));
+            }
+        }
+        text
+    }
 }
 
 /// Changes that no router has answered for, by channel.
