@@ -183,3 +183,30 @@ pub(crate) fn exact_text(kind: DatabaseKind, expression: &str) -> String {
         DatabaseKind::Sqlite => sqlite::row_set::exact_text(expression),
     }
 }
+
+/// Whether a table's column has the value `asked` of a column of `r`: `own` is the column, as it stands and
+/// [`captured`]. By the column's own comparison, so by its index, where it has one that is exact; `None` where nothing is.
+/// `is_binary`: the value in `r` stands for binary data.
+pub(crate) async fn key_equals(
+    sql: &mut dyn Sql,
+    table: (Option<&str>, &str),
+    column: &ColumnDef,
+    own: (&str, &str),
+    asked: &str,
+    is_binary: bool,
+) -> Result<Option<String>, DbError> {
+    Ok(match sql.kind() {
+        DatabaseKind::Postgres => postgres::row_set::key_equals(sql, table, column, own, asked).await?,
+        DatabaseKind::Mysql => mysql::row_set::key_equals(sql, table, column, own, asked).await?,
+        DatabaseKind::Sqlite => Some(sqlite::row_set::key_equals(own.0, asked, is_binary)),
+    })
+}
+
+/// A query for about how many rows a table has.
+pub(crate) fn row_estimate(kind: DatabaseKind, schema: Option<&str>, table: &str) -> (String, Vec<Param>) {
+    match kind {
+        DatabaseKind::Postgres => postgres::statistics::row_estimate(schema, table),
+        DatabaseKind::Mysql => mysql::statistics::row_estimate(schema, table),
+        DatabaseKind::Sqlite => sqlite::statistics::row_estimate(schema, table),
+    }
+}

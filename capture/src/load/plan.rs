@@ -1,7 +1,14 @@
 //! What an initial load of one node, or of several that get the same, reads.
 
+mod begin;
 mod circles;
 mod condition;
+mod estimate;
+mod tombstones;
+
+pub(super) use self::begin::{Options, begin};
+pub(super) use self::estimate::estimate;
+pub(super) use self::tombstones::{Tombstones, tombstones};
 
 use self::circles::{ForeignKey, ParentsFirst, foreign_keys, has_value};
 use self::condition::{LooksAt, Wanted, in_parentheses};
@@ -151,8 +158,9 @@ pub(super) fn signature(config: &Config, group: &GroupId, node: &Node) -> String
             .for_each(|rule| looks_at.add(rule));
     }
     format!(
-        "{} {:?} {:?}",
+        "{} {:?} {:?} {:?}",
         node.group,
+        Options::of(config, node),
         looks_at.node_id.then_some(&node.node_id),
         looks_at.external_id.then_some(&node.external_id),
     )

@@ -1,6 +1,6 @@
 //! What a load reads, as its extraction sees it: who is loaded together, and the steps in which rows come.
 
-use super::plan::{self, LoadTable};
+use super::plan::{self, LoadTable, Options, Tombstones};
 use super::rows::{self, ChangeTaker};
 use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
@@ -55,6 +55,8 @@ pub(super) struct Step {
 pub(super) enum Reading {
     /// Rows of a table, as inserts, or as updates of rows that the load has sent before.
     Rows(LoadTable, Operation),
+    /// Deletes of rows that the targets may have and the snapshot has not.
+    Tombstones(Tombstones),
 }
 
 impl Step {
@@ -62,6 +64,7 @@ impl Step {
     pub(super) fn table(&self) -> &str {
         match &self.reading {
             Reading::Rows(table, _) => &table.layout.table.source_table,
+            Reading::Tombstones(tombstones) => tombstones.table(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Step {
     pub(super) async fn read(&self, snapshot: &mut Tx, taker: &mut impl ChangeTaker) -> Result<(), Error> {
         match &self.reading {
             Reading::Rows(table, operation) => rows::read(snapshot, table, 0, *operation, taker).await,
+            Reading::Tombstones(tombstones) => tombstones.read(snapshot, taker).await,
         }
     }
 }
@@ -91,13 +95,27 @@ pub(super) async fn plan(
         return Err(Error::Task(format!("load {} is for nobody", targets.load_id)));
     };
     let arranged = plan::tables(snapshot, source, config, node, &mut HistCache::new()).await?;
-    let steps = arranged.into_rows().map(|step| Step {
+    let tables = &arranged.tables;
+    let mut options = Options::of(config, node);
+    options.clear |= targets.clear_first;
+    let begin = plan::begin(snapshot, source, &targets.nodes, options, tables).await?;
+    let row_estimate = plan::estimate(snapshot, tables).await?;
+    // Tables that are cleared have nothing too many.
+    let tombstones = match options.clear {
+        true => Vec::new(),
+        false => plan::tombstones(snapshot, source, config, &targets.nodes, &targets.uncut, tables).await?,
+    };
+    let rows = arranged.into_rows().map(|step| Step {
         reading: Reading::Rows(step.table, step.operation),
         circle: step.circle,
     });
+    let tombstones = tombstones.into_iter().map(|tombstones| Step {
+        reading: Reading::Tombstones(tombstones),
+        circle: None,
+    });
     Ok(LoadPlan {
-        begin: LoadBegin::default(),
-        steps: steps.collect(),
-        row_estimate: 0,
+        begin,
+        steps: rows.chain(tombstones).collect(),
+        row_estimate,
     })
 }

@@ -92,6 +92,27 @@ pub(crate) fn exact_text(expression: &str) -> String {
     format!("cast(convert({expression} using utf8mb4) as binary)")
 }
 
+/// Whether the column, `own` as it stands and as captured, has the value `asked`.
+pub(crate) async fn key_equals(
+    sql: &mut dyn Sql,
+    table: (Option<&str>, &str),
+    column: &ColumnDef,
+    own: (&str, &str),
+    asked: &str,
+) -> Result<Option<String>, DbError> {
+    Ok(match column.logical {
+        // Its text has fewer digits than it has.
+        LogicalType::Float32 => None,
+        LogicalType::Int if column.unsigned => Some(format!("{} = cast({asked} as unsigned)", own.0)),
+        logical if compares_typed(logical) => Some(format!(
+            "{} = {}",
+            own.0,
+            typed(sql, table, &column.name, logical, asked).await?
+        )),
+        _ => Some(format!("{} = {}", exact_text(own.1), exact_text(asked))),
+    })
+}
+
 async fn collation(
     sql: &mut dyn Sql,
     (schema, table): (Option<&str>, &str),

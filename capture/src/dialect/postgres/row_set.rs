@@ -78,3 +78,19 @@ pub(crate) fn captured(column: &ColumnDef, value: &str) -> String {
 pub(crate) fn exact_text(expression: &str) -> String {
     format!("cast({expression} as text) collate \"C\"")
 }
+
+/// Whether the column, `own` as it stands and as captured, has the value `asked`.
+pub(crate) async fn key_equals(
+    sql: &mut dyn Sql,
+    table: (Option<&str>, &str),
+    column: &ColumnDef,
+    own: (&str, &str),
+    asked: &str,
+) -> Result<Option<String>, DbError> {
+    // JSON that is equal as such may be another text.
+    Ok(Some(if compares_typed(column.logical) && column.logical != LogicalType::Json {
+        format!("{} = {}", own.0, typed(sql, table, &column.name, column.logical, asked).await?)
+    } else {
+        format!("{} = {asked}", own.1)
+    }))
+}

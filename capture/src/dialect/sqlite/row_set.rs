@@ -57,3 +57,11 @@ pub(crate) fn captured(_column: &ColumnDef, value: &str) -> String {
 pub(crate) fn exact_text(expression: &str) -> String {
     format!("cast({expression} as text) collate binary")
 }
+
+/// Whether the column `own` has the value `asked`, which is the hexadecimal text of binary data or what it is.
+pub(crate) fn key_equals(own: &str, asked: &str, is_binary: bool) -> String {
+    match is_binary {
+        true => format!("{own} = unhex({asked})"),
+        false => format!("{own} = {asked}"),
+    }
+}

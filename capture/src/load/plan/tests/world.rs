@@ -110,7 +110,12 @@ impl World {
 
     /// The first columns of all rows that are loaded, in order.
     pub async fn loaded_ids(&self, node: &str) -> Vec<String> {
-        let mut ids: Vec<String> = self.changes(node).await.iter().map(|(_, change, _)| first(change)).collect();
+        let mut ids: Vec<String> = self
+            .changes(node)
+            .await
+            .iter()
+            .map(|(_, change, _)| first(change))
+            .collect();
         ids.sort_unstable();
         ids
     }
