@@ -10,6 +10,7 @@ use crate::statement::StatementBatch;
 use crate::target::TargetCache;
 use std::time::Instant;
 use symstream_shared::batch_status::BatchStatus;
+use symstream_shared::captured::HistCache;
 use symstream_shared::db::{Database, DbError, Sql, Tx, TxKind};
 use symstream_shared::ddl;
 use symstream_shared::id::{ChannelId, NodeId};
@@ -63,6 +64,8 @@ pub struct BatchLoader {
     news: LoadNews,
     hostname: String,
     targets: TargetCache,
+    history: HistCache,
+    node: Option<NodeId>,
 }
 
 /// What an attempt came to.
@@ -94,6 +97,16 @@ impl BatchLoader {
             tables,
             hostname,
             targets: TargetCache::default(),
+            history: HistCache::new(),
+            node: None,
+        }
+    }
+
+    /// Says which node it loads for: of what groups get, it leaves out what has been at that node.
+    pub(crate) fn of(self, node: &NodeId) -> Self {
+        Self {
+            node: Some(node.clone()),
+            ..self
         }
     }
 
@@ -183,19 +196,21 @@ impl BatchLoader {
     ) -> Result<Loaded, Ended> {
         let origin = Origin::new(self.dialect, &self.tables, &batch.source);
         let mut applier = Applier::new(self.dialect, &mut self.targets, origin);
-        let steps = LoadSteps {
+        let mut steps = LoadSteps {
             ledger: &self.ledger,
             spool: &self.spool,
             records: &self.loads,
             source: &batch.source,
+            tables: &self.tables,
+            history: &mut self.history,
             created: measured.created,
         };
         let applied = match content {
             Content::Message(part, sent_ms) => {
                 measured.sent_ms = *sent_ms;
-                apply_part(tx, &mut applier, &steps, part, measured).await
+                apply_part(tx, &mut applier, &mut steps, part, measured).await
             }
-            Content::Spool => apply_spooled(tx, &mut applier, &steps, batch, measured).await,
+            Content::Spool => apply_spooled(tx, &mut applier, &mut steps, batch, measured).await,
         };
         measured.change_count = applier.written();
         measured.converting = applier.converting();
@@ -255,7 +270,7 @@ impl BatchLoader {
 async fn apply_part(
     tx: &mut Tx,
     applier: &mut Applier<'_>,
-    steps: &LoadSteps<'_>,
+    steps: &mut LoadSteps<'_>,
     part: &LanePart,
     measured: &mut Measured,
 ) -> Result<Option<Aside>, Ended> {
@@ -278,7 +293,7 @@ async fn apply_part(
 async fn apply_spooled(
     tx: &mut Tx,
     applier: &mut Applier<'_>,
-    steps: &LoadSteps<'_>,
+    steps: &mut LoadSteps<'_>,
     batch: &BatchKey,
     measured: &mut Measured,
 ) -> Result<Option<Aside>, Ended> {
@@ -292,7 +307,9 @@ async fn apply_spooled(
         after = spooled.part;
         seen.push(spooled.part);
         measured.sent_ms = spooled.sent_ms;
-        let message = Message::decode(&spooled.body).map_err(Ended::Wire)?;
+        let message = Message::decode(&spooled.body)
+            .map_err(Ended::Wire)?
+            .into_content();
         match assembler.push(message) {
             Ok(None) => {}
             Ok(Some(Message::Lane(part))) => {

@@ -141,6 +141,9 @@ impl ChannelTask {
                 delivery = round.intake.next() => delivery,
                 () = sleep_until(due) => continue,
             };
+            let Some(delivery) = round.groups.share(delivery).await? else {
+                continue;
+            };
             // What writes next to nothing takes nobody's turn.
             if round.is_light(&delivery) {
                 round.take(&delivery).await?;
@@ -175,6 +178,7 @@ impl ChannelTask {
             passing_over: policy.channel(&self.channel).passing_over,
             ways: Ways {
                 links: policy.links.clone(),
+                group: policy.group_channels.contains(&self.channel),
                 pull_interval: policy.parameters.pull_interval,
             },
         }

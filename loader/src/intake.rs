@@ -1,4 +1,5 @@
-//! Where a channel's messages come from: two consumers, one for each kind of link (`data_event_action`).
+//! Where a channel's messages come from: two consumers, one for each kind of link (`data_event_action`), and one for
+//! what the node's group gets as a whole.
 //!
 //! A link that was changed from one kind to the other leaves messages at both, so whichever consumer exists is
 //! looked at. What waits to be asked for is fetched every `pull.interval`: all that is there, then no more.
@@ -31,6 +32,8 @@ const AHEAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(crate) struct Ways {
     /// The kinds of links into the node's group.
     pub links: BTreeSet<LinkAction>,
+    /// Whether its group may get what is the same for all of its nodes.
+    pub group: bool,
     /// `pull.interval`
     pub pull_interval: Duration,
 }
@@ -39,6 +42,14 @@ impl Ways {
     /// Whether the waiting kind is fetched now and then only. What a link left behind that pushes now is not.
     fn fetch(&self) -> bool {
         !self.pull_interval.is_zero() && self.links.contains(&LinkAction::WaitForPull)
+    }
+
+    /// Whether a consumer is needed.
+    fn need(&self, way: Way) -> bool {
+        match way {
+            Way::Link(action) => self.links.contains(&action),
+            Way::Group => self.group,
+        }
     }
 }
 
@@ -61,9 +72,19 @@ pub(crate) enum Supply {
 pub(crate) struct Intake<'a> {
     pushed: Source,
     waiting: Source,
+    of_group: Source,
     ways: Ways,
     last_fetch: &'a mut LastFetch,
     last_sign: Instant,
+}
+
+/// What a consumer's messages come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By links of this kind.
+    Link(LinkAction),
+    /// Through the group's lanes.
+    Group,
 }
 
 /// One consumer.
@@ -71,7 +92,7 @@ struct Source {
     deliveries: Deliveries,
     /// Messages that were sent already, while others go first.
     ahead: VecDeque<Delivery>,
-    action: LinkAction,
+    way: Way,
     /// Whether its messages are taken now.
     open: bool,
     /// Whether there is no such consumer.
@@ -94,10 +115,13 @@ impl<'a> Intake<'a> {
         last_fetch: &'a mut LastFetch,
     ) -> Self {
         let now = Instant::now();
-        let source = |action| Source {
-            deliveries: bus.lane_deliveries(node, channel, action),
+        let source = |way| Source {
+            deliveries: match way {
+                Way::Link(action) => bus.lane_deliveries(node, channel, action),
+                Way::Group => bus.group_deliveries(node, channel),
+            },
             ahead: VecDeque::new(),
-            action,
+            way,
             open: false,
             absent: false,
             backlog: 0,
@@ -106,8 +130,9 @@ impl<'a> Intake<'a> {
             fetching_since: now,
         };
         let mut intake = Self {
-            pushed: source(LinkAction::Push),
-            waiting: source(LinkAction::WaitForPull),
+            pushed: source(Way::Link(LinkAction::Push)),
+            waiting: source(Way::Link(LinkAction::WaitForPull)),
+            of_group: source(Way::Group),
             ways,
             last_fetch,
             last_sign: now,
@@ -119,12 +144,18 @@ impl<'a> Intake<'a> {
         intake
     }
 
-    /// The next message of either kind. May be dropped and called again.
+    /// The next message of any kind. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Delivery {
-        let Self { pushed, waiting, .. } = self;
+        let Self {
+            pushed,
+            waiting,
+            of_group,
+            ..
+        } = self;
         tokio::select! {
             delivery = pushed.next() => delivery,
             delivery = waiting.next() => delivery,
+            delivery = of_group.next() => delivery,
         }
     }
 
@@ -134,7 +165,7 @@ impl<'a> Intake<'a> {
             return;
         }
         self.last_sign = Instant::now();
-        for source in [&mut self.pushed, &mut self.waiting] {
+        for source in [&mut self.pushed, &mut self.waiting, &mut self.of_group] {
             if source.open {
                 source.keep().await;
             }
@@ -143,14 +174,18 @@ impl<'a> Intake<'a> {
 
     /// Whether messages are known to be on their way.
     pub(crate) fn expects(&self) -> bool {
-        [&self.pushed, &self.waiting]
+        [&self.pushed, &self.waiting, &self.of_group]
             .iter()
             .any(|source| source.open && source.backlog > 0 && source.counted.elapsed() < BELIEVED)
     }
 
     /// When [`Self::look`] has something to do.
     pub(crate) fn next_look(&self) -> Option<Instant> {
-        let looks = [self.pushed.next_look, self.waiting.next_look];
+        let looks = [
+            self.pushed.next_look,
+            self.waiting.next_look,
+            self.of_group.next_look,
+        ];
         looks.into_iter().flatten().min()
     }
 
@@ -165,9 +200,16 @@ impl<'a> Intake<'a> {
             true => Some(source.ask().await),
             false => None,
         };
-        let (pushed, waiting) = tokio::join!(asked(&self.pushed), asked(&self.waiting));
+        let (pushed, waiting, of_group) = tokio::join!(
+            asked(&self.pushed),
+            asked(&self.waiting),
+            asked(&self.of_group)
+        );
         if let Some(found) = pushed {
             self.pushed.found(&found, &self.ways, now);
+        }
+        if let Some(found) = of_group {
+            self.of_group.found(&found, &self.ways, now);
         }
         if let Some(found) = waiting {
             if !self.waiting.open {
@@ -199,6 +241,7 @@ impl<'a> Intake<'a> {
     pub(crate) fn reopen(&mut self) {
         self.pushed.close();
         self.waiting.close();
+        self.of_group.close();
     }
 
     fn next_fetch(&self) -> Option<Instant> {
@@ -276,8 +319,8 @@ impl Source {
     }
 
     fn found(&mut self, found: &Result<u64, Unknown>, ways: &Ways, now: Instant) {
-        let linked = ways.links.contains(&self.action);
-        let fetched = self.action == LinkAction::WaitForPull && ways.fetch();
+        let linked = ways.need(self.way);
+        let fetched = self.way == Way::Link(LinkAction::WaitForPull) && ways.fetch();
         if let Ok(count) = *found {
             self.count(count);
         }

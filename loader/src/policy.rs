@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use symstream_shared::db::{Database, DbError, Sql};
 use symstream_shared::engine::Engine;
 use symstream_shared::id::{ChannelId, NodeId};
-use symstream_shared::model::LinkAction;
+use symstream_shared::model::{self, LinkAction, ModelError};
 use symstream_shared::parameter::Parameters;
 use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
+
+/// The state that holds the configuration's version in the node's own tables.
+const CONFIG_VERSION: &str = "config_version";
 
 /// What the node's tables say now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub(crate) struct Policy {
     pub channels: BTreeMap<ChannelId, ChannelPolicy>,
     /// How links into the node's group deliver (`data_event_action`).
     pub links: BTreeSet<LinkAction>,
+    /// The channels of which the node's group may get what is the same for all of its nodes.
+    pub group_channels: BTreeSet<ChannelId>,
     /// The parameters in force.
     pub parameters: Parameters,
     /// Whether the node's tables were among what they were read from.
@@ -88,6 +93,8 @@ pub(crate) struct Look<'a> {
     parameters_read: bool,
     /// What was said about wrong ones.
     told: Option<String>,
+    /// [`Policy::group_channels`] by a version of the configuration.
+    group_channels: (i64, BTreeSet<ChannelId>),
 }
 
 impl<'a> Look<'a> {
@@ -106,6 +113,7 @@ impl<'a> Look<'a> {
             parameters: Parameters::of(engine),
             parameters_read: false,
             told: None,
+            group_channels: (0, BTreeSet::new()),
         }
     }
 
@@ -129,14 +137,38 @@ impl<'a> Look<'a> {
             }
             Err(err) => return Err(err),
         }
+        self.read_group_channels(&mut conn).await?;
         Ok(Policy {
             settled,
             node_enabled: node_enabled(&mut conn, self.tables, self.node).await?,
             channels: channels(&mut conn, self.tables, self.node).await?,
             links: links(&mut conn, self.tables, self.node).await?,
+            group_channels: self.group_channels.1.clone(),
             parameters: self.parameters.clone(),
             parameters_read: self.parameters_read,
         })
+    }
+
+    /// Follows from the configuration as a whole, so it is found out once for each version. What is not valid never was
+    /// adopted; a version that is adopted meanwhile is read at the next look.
+    async fn read_group_channels(&mut self, sql: &mut dyn Sql) -> Result<(), DbError> {
+        let version = model::state_number(sql, self.tables, CONFIG_VERSION).await?.unwrap_or(0);
+        if version == self.group_channels.0 {
+            return Ok(());
+        }
+        match model::local_configuration(sql, self.tables).await {
+            Ok(config) => {
+                let group = config.nodes.get(self.node).map(|node| &node.group);
+                let channels = group.map(|group| config.group_channels(group)).unwrap_or_default();
+                self.group_channels = (config.version, channels);
+                Ok(())
+            }
+            Err(ModelError::Database(err)) => Err(err),
+            Err(err) => {
+                tracing::debug!(node_id = %self.node, error = %err, "what the group gets is not known yet");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -148,6 +180,7 @@ impl Policy {
             node_enabled: false,
             channels: BTreeMap::new(),
             links: BTreeSet::new(),
+            group_channels: BTreeSet::new(),
             parameters: Parameters::of(engine),
             parameters_read: false,
         }

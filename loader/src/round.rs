@@ -3,6 +3,7 @@
 use crate::attempt::now_ms;
 use crate::batch::{BatchKey, BatchLoader, Content, LoadError};
 use crate::channel::Context;
+use crate::group::GroupLanes;
 use crate::holds::Holds;
 use crate::hole::Holes;
 use crate::initial_load::{Listener, Load, LoadRecords, LoadWaits, WaitNews};
@@ -60,6 +61,7 @@ pub(crate) struct Round<'a> {
     loads: LoadRecords,
     loader: BatchLoader,
     pub(crate) intake: Intake<'a>,
+    pub(crate) groups: GroupLanes<'a>,
     pub(crate) listener: Listener,
     lanes: BTreeMap<NodeId, Lane>,
     /// The lane that something out of the spool was applied of last.
@@ -103,6 +105,7 @@ impl<'a> Round<'a> {
                 lane.spooled(arrival);
             }
         }
+        let groups = GroupLanes::open(&mut conn, context, channel).await?;
         drop(conn);
         let intake = Intake::open(&context.bus, &context.node, channel, ways, last_fetch).await;
         let open = lanes
@@ -124,8 +127,9 @@ impl<'a> Round<'a> {
             ledger,
             spool,
             loads,
-            loader: loader.telling(context.news.clone()),
+            loader: loader.telling(context.news.clone()).of(&context.node),
             intake,
+            groups,
             listener,
             lanes,
             served: None,
@@ -248,7 +252,7 @@ impl<'a> Round<'a> {
         }
         let last = header.part == header.part_last;
         let body = if last {
-            Message::decode(delivery.body()).ok()
+            Message::decode(delivery.body()).ok().map(Message::into_content)
         } else {
             None
         };

@@ -148,30 +148,107 @@ impl TargetCache {
         dialect: &dyn Dialect,
         info: &TableInfo,
     ) -> Result<Target, TargetError> {
-        let place = (info.target_schema.clone(), info.target_table.clone());
-        let table = match self.tables.get(&place) {
-            Some(table) if table.read.elapsed() < FRESH => table.clone(),
-            _ => {
-                let table = read(sql, dialect, info).await?;
-                self.tables.insert(place, table.clone());
-                table
-            }
-        };
+        let schema = info.target_schema.as_deref();
+        let table = self.table(sql, dialect, schema, &info.target_table).await?;
         Target::new(sql.kind(), &table, info)
+    }
+
+    /// A table's quoted name, by which tables are told apart; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    pub(crate) async fn sql_name(
+        &mut self,
+        sql: &mut dyn Sql,
+        dialect: &dyn Dialect,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Option<String>, TargetError> {
+        match self.table(sql, dialect, schema, name).await {
+            Ok(table) => {
+                let def = &table.def;
+                Ok(Some(sql.kind().quote_table(def.schema.as_deref(), &def.name)))
+            }
+            Err(TargetError::NoTable(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Rows of a whole table by its primary key, or by all columns where it has none; `None` where there is no such table.
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    pub(crate) async fn whole_table(
+        &mut self,
+        sql: &mut dyn Sql,
+        dialect: &dyn Dialect,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Target>, TargetError> {
+        let table = match self.table(sql, dialect, schema, name).await {
+            Ok(table) => table,
+            Err(TargetError::NoTable(_)) => return Ok(None),
+            Err(other) => return Err(other),
+        };
+        let def = &table.def;
+        let columns = def
+            .columns
+            .iter()
+            .filter(|column| def.primary_key.is_empty() || def.is_key(&column.name));
+        let columns: Vec<TargetColumn> = columns
+            .map(|column| TargetColumn {
+                source: column.logical,
+                sql_name: sql.kind().quote(&column.name),
+                def: column.clone(),
+            })
+            .collect();
+        Ok(Some(Target {
+            sql_name: sql.kind().quote_table(def.schema.as_deref(), &def.name),
+            name: match schema {
+                Some(schema) => format!("{schema}.{}", def.name),
+                None => def.name.clone(),
+            },
+            key: (0..columns.len()).collect(),
+            columns,
+            whole_row: def.primary_key.is_empty(),
+            conflict_clauses: table.conflict_clauses,
+        }))
+    }
+
+    async fn table(
+        &mut self,
+        sql: &mut dyn Sql,
+        dialect: &dyn Dialect,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Arc<Table>, TargetError> {
+        let place = (schema.map(str::to_owned), name.to_owned());
+        if let Some(table) = self
+            .tables
+            .get(&place)
+            .filter(|table| table.read.elapsed() < FRESH)
+        {
+            return Ok(table.clone());
+        }
+        let table = read(sql, dialect, schema, name).await?;
+        self.tables.insert(place, table.clone());
+        Ok(table)
     }
 }
 
-async fn read(sql: &mut dyn Sql, dialect: &dyn Dialect, info: &TableInfo) -> Result<Arc<Table>, TargetError> {
+async fn read(
+    sql: &mut dyn Sql,
+    dialect: &dyn Dialect,
+    schema: Option<&str>,
+    name: &str,
+) -> Result<Arc<Table>, TargetError> {
     let read = Instant::now();
-    let schema = info.target_schema.as_deref();
-    let def = catalog::read_table(sql, schema, &info.target_table)
-        .await?
-        .ok_or_else(|| {
-            TargetError::NoTable(match schema {
-                Some(schema) => format!("{schema}.{}", info.target_table),
-                None => info.target_table.clone(),
-            })
-        })?;
+    let def = catalog::read_table(sql, schema, name).await?.ok_or_else(|| {
+        TargetError::NoTable(match schema {
+            Some(schema) => format!("{schema}.{name}"),
+            None => name.to_owned(),
+        })
+    })?;
     if let Some(question) = dialect.engine_without_transactions(&def)
         && let Some(row) = sql.query_opt(&question.sql, &question.params).await?
     {

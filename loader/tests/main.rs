@@ -6,6 +6,7 @@ mod fixture;
 mod following;
 mod ledger;
 mod loads;
+mod local_changes;
 mod node;
 mod origin;
 mod purge;

@@ -9,6 +9,7 @@ mod clear;
 mod origin;
 mod row;
 pub(crate) mod savepoint;
+mod sparing;
 
 pub(crate) use origin::Origin;
 
@@ -215,12 +216,12 @@ impl<'a> Applier<'a> {
     ) -> Result<bool, DbError> {
         let guarded = self.dialect.writing().failure_ends_transaction;
         if guarded {
-            savepoint::set(sql).await?;
+            savepoint::RUN.set(sql).await?;
         }
         let failure = match sql.execute(&statement.sql, &statement.params).await {
             Ok(count) if counts(count) => {
                 if guarded {
-                    savepoint::release(sql).await?;
+                    savepoint::RUN.release(sql).await?;
                 }
                 return Ok(true);
             }
@@ -229,7 +230,7 @@ impl<'a> Applier<'a> {
             Err(err) => Some(err),
         };
         if guarded {
-            savepoint::take_back(sql, failure.as_ref()).await?;
+            savepoint::RUN.take_back(sql, failure.as_ref()).await?;
         }
         Ok(false)
     }

@@ -45,6 +45,17 @@ impl<'a> Origin<'a> {
         Ok(())
     }
 
+    /// Sets it once more, where it may have been taken back with a savepoint.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn set_again(&mut self, sql: &mut dyn Sql) -> Result<(), DbError> {
+        match self.path.take() {
+            Some(path) => self.set(sql, &path).await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes it back.
     ///
     /// # Errors

@@ -113,18 +113,18 @@ impl Applier<'_> {
         let statement = self.dialect.insert(target, &writable, &[values]);
         let guarded = keyed && self.dialect.writing().failure_ends_transaction;
         if guarded {
-            savepoint::set(sql).await?;
+            savepoint::RUN.set(sql).await?;
         }
         match sql.execute(&statement.sql, &statement.params).await {
             Ok(_) => {
                 if guarded {
-                    savepoint::release(sql).await?;
+                    savepoint::RUN.release(sql).await?;
                 }
                 Ok(())
             }
             Err(err) if keyed && err.is_unique_violation(sql.kind()) => {
                 if guarded {
-                    savepoint::take_back(sql, Some(&err)).await?;
+                    savepoint::RUN.take_back(sql, Some(&err)).await?;
                 }
                 if self.overwrite_row(sql, target, new).await? {
                     return Ok(());

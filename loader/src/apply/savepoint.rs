@@ -1,37 +1,49 @@
-//! The savepoint before a statement that may fail.
+//! The savepoint before what may fail.
 
 use symstream_shared::db::{DbError, Sql};
 use symstream_shared::retry::Disposition;
 
-const SAVEPOINT: &str = "savepoint symstream_run";
-const ROLLBACK: &str = "rollback to savepoint symstream_run";
-const RELEASE: &str = "release savepoint symstream_run";
+/// A savepoint by its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Savepoint(&'static str);
 
-/// Sets it.
-///
-/// # Errors
-/// [`DbError`] as the database says.
-pub(crate) async fn set(sql: &mut dyn Sql) -> Result<(), DbError> {
-    sql.execute(SAVEPOINT, &[]).await.map(drop)
-}
+/// Before a statement.
+pub(crate) const RUN: Savepoint = Savepoint("symstream_run");
+/// Before the rows of a load, which may have to be written again without some; around those of statements.
+pub(crate) const LOAD: Savepoint = Savepoint("symstream_load");
 
-/// Keeps what was done since.
-///
-/// # Errors
-/// [`DbError`] as the database says: it is gone where the transaction was ended.
-pub(crate) async fn release(sql: &mut dyn Sql) -> Result<(), DbError> {
-    sql.execute(RELEASE, &[]).await.map(drop)
-}
+impl Savepoint {
+    /// Sets it.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn set(self, sql: &mut dyn Sql) -> Result<(), DbError> {
+        let statement = format!("savepoint {}", self.0);
+        sql.execute(&statement, &[]).await.map(drop)
+    }
 
-/// Takes back what was done since the savepoint, after `failure`.
-///
-/// # Errors
-/// `failure` when the savepoint is gone: the statement has rolled the whole transaction back, and whatever was
-/// written behind it would be committed by itself.
-pub(crate) async fn take_back(sql: &mut dyn Sql, failure: Option<&DbError>) -> Result<(), DbError> {
-    match (sql.execute(ROLLBACK, &[]).await, failure) {
-        (Err(err), Some(failure)) if err.disposition != Disposition::Retry => return Err(failure.clone()),
-        (result, _) => result?,
-    };
-    release(sql).await
+    /// Keeps what was done since.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says: it is gone where the transaction was ended.
+    pub(crate) async fn release(self, sql: &mut dyn Sql) -> Result<(), DbError> {
+        let statement = format!("release savepoint {}", self.0);
+        sql.execute(&statement, &[]).await.map(drop)
+    }
+
+    /// Takes back what was done since the savepoint, after `failure`.
+    ///
+    /// # Errors
+    /// `failure` when the savepoint is gone: the statement has rolled the whole transaction back, and whatever was
+    /// written behind it would be committed by itself.
+    pub(crate) async fn take_back(self, sql: &mut dyn Sql, failure: Option<&DbError>) -> Result<(), DbError> {
+        let statement = format!("rollback to savepoint {}", self.0);
+        match (sql.execute(&statement, &[]).await, failure) {
+            (Err(err), Some(failure)) if err.disposition != Disposition::Retry => {
+                return Err(failure.clone());
+            }
+            (result, _) => result?,
+        };
+        self.release(sql).await
+    }
 }

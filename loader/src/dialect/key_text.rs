@@ -1,6 +1,6 @@
 //! Statements that find rows by their keys with one parameter for each value (MySQL, SQLite).
 
-use super::{Statement, key_columns};
+use super::{Statement, delete_but, key_columns};
 use crate::target::{Target, TargetColumn};
 use symstream_shared::db::Param;
 
@@ -50,6 +50,18 @@ pub(super) trait KeyText {
         Statement {
             sql: format!("delete from {} where {}", table.sql_name, conditions.join(" or ")),
             params: keys.iter().flat_map(|key| self.key_params(table, key)).collect(),
+        }
+    }
+
+    /// [`super::Dialect::clear`]
+    fn clear_but_keys(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
+        let conditions: Vec<String> = spared.iter().map(|key| self.matches(table, key)).collect();
+        Statement {
+            sql: delete_but(&table.sql_name, &conditions),
+            params: spared
+                .iter()
+                .flat_map(|key| self.key_params(table, key))
+                .collect(),
         }
     }
 

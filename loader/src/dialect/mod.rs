@@ -68,6 +68,9 @@ pub(crate) trait Dialect: Send + Sync {
     /// Deletes the rows with these keys.
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement;
 
+    /// Deletes all rows but those with these keys.
+    fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement;
+
     /// Has a row when the row with this key exists.
     fn exists(&self, table: &Target, key: &[Param]) -> Statement;
 
@@ -105,6 +108,26 @@ fn key_columns(table: &Target) -> impl Iterator<Item = (usize, &TargetColumn)> {
         .iter()
         .enumerate()
         .map(|(place, &index)| (place, &table.columns[index]))
+}
+
+/// A statement that deletes all rows but those that meet one of `conditions`. Balanced: SQLite refuses expressions of many
+/// levels.
+fn delete_but(table: &str, conditions: &[String]) -> String {
+    fn any(conditions: &[String]) -> String {
+        match conditions {
+            [] => String::new(),
+            [one] => format!("({one})"),
+            several => {
+                let (left, right) = several.split_at(several.len() / 2);
+                format!("({} or {})", any(left), any(right))
+            }
+        }
+    }
+    match conditions {
+        [] => format!("delete from {table}"),
+        // A comparison with null is neither.
+        _ => format!("delete from {table} where {} is not true", any(conditions)),
+    }
 }
 
 /// The quoted names of some columns.

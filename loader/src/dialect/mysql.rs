@@ -88,6 +88,10 @@ impl Dialect for Mysql {
         self.delete_by_keys(table, keys)
     }
 
+    fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
+        self.clear_but_keys(table, spared)
+    }
+
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         self.find_by_key(table, key)
     }

@@ -1,7 +1,7 @@
 //! PostgreSQL: rows travel as one array of texts a column, which the server itself reads into the columns'
 //! types. One statement text serves any number of rows.
 
-use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
+use super::{Dialect, KeyedRow, Statement, Writing, delete_but, key_columns, names};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Unfit};
 use std::borrow::Cow;
@@ -127,6 +127,14 @@ impl Dialect for Postgres {
                 same_key(table, 0),
             ),
             params: arrays(&columns, keys.iter().map(Vec::as_slice)),
+        }
+    }
+
+    fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
+        let conditions: Vec<String> = spared.iter().map(|key| matches(table, key)).collect();
+        Statement {
+            sql: delete_but(&format!("{} as t", table.sql_name), &conditions),
+            params: spared.iter().flatten().cloned().collect(),
         }
     }
 

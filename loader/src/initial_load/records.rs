@@ -52,6 +52,30 @@ impl LoadRecords {
         row.map_or(Ok(Load::NONE), |row| load(&row))
     }
 
+    /// How far the newest load's source knew this node's own changes, channel by channel.
+    ///
+    /// # Errors
+    /// [`DbError`] as the database says.
+    pub(crate) async fn seen(
+        &self,
+        sql: &mut dyn Sql,
+        source: &NodeId,
+    ) -> Result<Vec<(String, i64)>, DbError> {
+        let question = format!("select seen_batches from {} where source_node_id = ?", self.table);
+        let row = sql.query_opt(&question, &[source.as_str().into()]).await?;
+        let text = row.map_or(Ok(None), |row| row.opt_text(0))?;
+        let wrong = || DbError::unexpected(format!("{}: seen_batches is not like channel=17", self.table));
+        let pairs = csv::decode_names(&text.unwrap_or_default()).map_err(|_| wrong())?;
+        pairs
+            .iter()
+            .map(|pair| {
+                // A channel's name may have the sign in it, a number not.
+                let (channel, batch_id) = pair.rsplit_once('=').ok_or_else(wrong)?;
+                Ok((channel.to_owned(), batch_id.parse().map_err(|_| wrong())?))
+            })
+            .collect()
+    }
+
     /// A load begins. `seen` is how far its source knew this node's own changes.
     ///
     /// # Errors

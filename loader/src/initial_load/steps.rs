@@ -4,9 +4,12 @@ use super::{Load, LoadRecords};
 use crate::apply::Applier;
 use crate::attempt::Ended;
 use crate::ledger::Ledger;
+use crate::own_changes::OwnChanges;
 use crate::spool::Spool;
+use symstream_shared::captured::HistCache;
 use symstream_shared::db::Sql;
 use symstream_shared::id::NodeId;
+use symstream_shared::schema::Tables;
 use symstream_shared::wire::{LanePart, LoadBegin, LoadPart, LoadStep};
 
 /// The steps of one batch.
@@ -15,6 +18,9 @@ pub(crate) struct LoadSteps<'a> {
     pub spool: &'a Spool,
     pub records: &'a LoadRecords,
     pub source: &'a NodeId,
+    pub tables: &'a Tables,
+    /// What captured rows mean.
+    pub history: &'a mut HistCache,
     /// The tables that the batch wants are there.
     pub created: bool,
 }
@@ -36,7 +42,7 @@ impl LoadSteps<'_> {
     /// # Errors
     /// [`Ended`]; the transaction has to be rolled back then.
     pub(crate) async fn write(
-        &self,
+        &mut self,
         sql: &mut dyn Sql,
         applier: &mut Applier<'_>,
         load: &LoadPart,
@@ -51,8 +57,10 @@ impl LoadSteps<'_> {
             LoadStep::Rows => {
                 let now = self.records.of(sql, self.source).await?;
                 if is_in_hand(now, *load_id) {
-                    applier.apply(sql, &part.rows).await.map_err(Ended::Apply)?;
-                    let rows = i64::try_from(part.rows.changes.len()).unwrap_or(i64::MAX);
+                    let seen = self.records.seen(sql, self.source).await?;
+                    let mut own = OwnChanges::new(self.tables, self.source, seen, self.history);
+                    let rows = applier.apply_sparing(sql, &part.rows, &mut own).await;
+                    let rows = i64::try_from(rows.map_err(Ended::Apply)?).unwrap_or(i64::MAX);
                     self.records.count(sql, self.source, *load_id, rows).await?;
                 }
                 return Ok(Stepped::Done);
@@ -66,7 +74,7 @@ impl LoadSteps<'_> {
     /// The lanes jump first: a batch that another channel is writing meanwhile is either committed, and its rows are
     /// cleared, or finds its lane moved.
     async fn begin(
-        &self,
+        &mut self,
         sql: &mut dyn Sql,
         applier: &mut Applier<'_>,
         load_id: i64,
@@ -85,8 +93,12 @@ impl LoadSteps<'_> {
             .map(|seen| (seen.channel.as_str(), seen.batch_id))
             .collect();
         self.records.begin(sql, self.source, load_id, &seen).await?;
+        let seen = seen
+            .iter()
+            .map(|&(channel, batch_id)| (channel.to_owned(), batch_id));
+        let mut own = OwnChanges::new(self.tables, self.source, seen.collect(), self.history);
         for table in &begin.clear {
-            applier.clear(sql, table).await.map_err(Ended::Apply)?;
+            applier.clear(sql, table, &mut own).await.map_err(Ended::Apply)?;
         }
         Ok(())
     }

@@ -1,0 +1,159 @@
+//! Writing the rows of an initial load, but for those that this node has changed itself and the load does not know.
+
+use super::{Applier, ApplyError, RowError, savepoint};
+use crate::own_changes::{KeyText, OwnChanges, OwnChangesError};
+use crate::target::{Target, TargetError};
+use std::collections::{HashMap, HashSet};
+use symstream_shared::db::{DbError, Sql};
+use symstream_shared::wire::{Change, Rows};
+
+impl Applier<'_> {
+    /// Writes the changes of one part of a load. Returns how many.
+    ///
+    /// First all of them: nearly always the node has changed none. Where it has, they are taken back and written without
+    /// these, as often as it goes on changing others meanwhile.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; the transaction has to be rolled back then.
+    pub(crate) async fn apply_sparing(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        own: &mut OwnChanges<'_>,
+    ) -> Result<usize, ApplyError> {
+        let mut spared = HashSet::new();
+        loop {
+            let left = Rows {
+                tables: rows.tables.clone(),
+                changes: without(&rows.changes, &spared),
+            };
+            savepoint::LOAD.set(sql).await.map_err(database)?;
+            let written = self.written;
+            let applied = self.apply(sql, &left).await;
+            let failure = match applied {
+                Err(err) if err.is_passing() => return Err(err),
+                Err(err) => Some(err),
+                Ok(()) => None,
+            };
+            if failure.is_some() {
+                self.take_back(sql, written, failure.as_ref()).await?;
+            }
+            let newer = self.newer(sql, rows, own).await?;
+            let known = spared.len();
+            spared.extend(newer);
+            match failure {
+                // What is newer here may be in the way of what is not.
+                Some(err) if spared.len() == known => return Err(err),
+                Some(_) => {}
+                None if spared.len() == known => {
+                    savepoint::LOAD.release(sql).await.map_err(database)?;
+                    return Ok(left.changes.len());
+                }
+                None => self.take_back(sql, written, None).await?,
+            }
+        }
+    }
+
+    async fn take_back(
+        &mut self,
+        sql: &mut dyn Sql,
+        written: i64,
+        failure: Option<&ApplyError>,
+    ) -> Result<(), ApplyError> {
+        let failure = failure.and_then(|err| err.database.as_ref());
+        savepoint::LOAD.take_back(sql, failure).await.map_err(database)?;
+        self.written = written;
+        self.origin.set_again(sql).await.map_err(database)
+    }
+
+    /// Which changes are of rows that the node has changed itself.
+    async fn newer(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        own: &mut OwnChanges<'_>,
+    ) -> Result<Vec<usize>, ApplyError> {
+        let mut targets: HashMap<String, Vec<(usize, Target)>> = HashMap::new();
+        for (index, info) in rows.tables.iter().enumerate() {
+            let resolved = self.cache.resolve(sql, self.dialect, info).await;
+            let target = resolved.map_err(|err| match err {
+                TargetError::Database(err) => database(err),
+                other => self.error(rows, 0, RowError::Value(other.to_string()), None),
+            })?;
+            targets
+                .entry(target.sql_name.clone())
+                .or_default()
+                .push((index, target));
+        }
+        let is_wanted = |name: &str| targets.contains_key(name);
+        let own_rows = own.rows(sql, self.cache, &is_wanted).await.map_err(unknown)?;
+        if own_rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places = self.places(rows, targets.values().flatten());
+        let mut newer = Vec::new();
+        for row in &own_rows {
+            for (index, target) in targets.get(&row.table).into_iter().flatten() {
+                let key = row.key(self.dialect, target);
+                let changes = key.and_then(|key| places.get(&(*index, key)));
+                newer.extend(changes.into_iter().flatten().copied());
+            }
+        }
+        Ok(newer)
+    }
+
+    /// The changes of each row, by its table and its key before and after them.
+    fn places<'t>(
+        &self,
+        rows: &Rows,
+        targets: impl Iterator<Item = &'t (usize, Target)>,
+    ) -> HashMap<(usize, KeyText), Vec<usize>> {
+        let targets: HashMap<usize, &Target> = targets.map(|(index, target)| (*index, target)).collect();
+        let mut places: HashMap<(usize, KeyText), Vec<usize>> = HashMap::new();
+        for (place, change) in rows.changes.iter().enumerate() {
+            let index = usize::from(change.table);
+            let Some(target) = targets.get(&index) else {
+                continue;
+            };
+            for cells in [&change.old, &change.new].into_iter().flatten() {
+                let key = target
+                    .key
+                    .iter()
+                    .filter_map(|&column| Some((&target.columns[column], cells.get(column)?)));
+                if let Some(key) = KeyText::of(self.dialect, key) {
+                    places.entry((index, key)).or_default().push(place);
+                }
+            }
+        }
+        places
+    }
+}
+
+fn without(changes: &[Change], spared: &HashSet<usize>) -> Vec<Change> {
+    let left = changes.iter().enumerate();
+    left.filter(|(place, _)| !spared.contains(place))
+        .map(|(_, change)| change.clone())
+        .collect()
+}
+
+/// An error that belongs to no row.
+pub(super) fn database(err: DbError) -> ApplyError {
+    ApplyError {
+        row_number: 0,
+        data_id: 0,
+        message: err.message.clone(),
+        database: Some(err),
+    }
+}
+
+pub(super) fn unknown(err: OwnChangesError) -> ApplyError {
+    match err {
+        OwnChangesError::Database(err) => database(err),
+        other => ApplyError {
+            row_number: 0,
+            data_id: 0,
+            message: other.to_string(),
+            database: None,
+        },
+    }
+}
