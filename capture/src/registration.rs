@@ -266,3 +266,6 @@ async fn password(database: &Database, tables: &Tables) -> Result<String, Error>
     state::replace(&mut conn, tables, state::REGISTRATION_PASSWORD, None, &password).await?;
     Ok(password)
 }
+
+#[cfg(test)]
+mod tests;

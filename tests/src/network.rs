@@ -130,10 +130,15 @@ impl Network {
     /// # Panics
     /// When the server does not start.
     pub async fn start() -> Self {
+        Self::on(NatsServer::start().await)
+    }
+
+    /// This nats-server and an empty folder.
+    pub fn on(nats: NatsServer) -> Self {
         let folder = Folder::new();
         let engines = Engines::new(&folder);
         Self {
-            nats: NatsServer::start().await,
+            nats,
             postgres: None,
             mariadb: None,
             engines,
@@ -177,7 +182,10 @@ impl Network {
     /// When its database can not be made.
     pub async fn server(&mut self, group: &str, external_id: &str, kind: DatabaseKind) -> Site {
         let database = self.database(kind, &database_name(group, external_id)).await;
-        let engine = EngineFile::new(group, external_id, database.url(), &self.nats.url());
+        let mut engine = EngineFile::new(group, external_id, database.url(), &self.nats.url());
+        if let Some((user, password)) = self.nats.login() {
+            engine = engine.with("nats.user", user).with("nats.password", password);
+        }
         self.engines.write(&engine);
         Site {
             engine,

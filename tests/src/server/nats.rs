@@ -18,7 +18,12 @@ pub struct NatsServer {
     program: PathBuf,
     port: Port,
     folder: Folder,
+    /// Whether it asks for a login.
+    asks: bool,
 }
+
+/// Who may log in where a server asks.
+const LOGIN: (&str, &str) = ("symstream", "of-a-test");
 
 impl NatsServer {
     /// Starts one.
@@ -26,11 +31,24 @@ impl NatsServer {
     /// # Panics
     /// When there is no nats-server that is new enough, or it does not start.
     pub async fn start() -> Self {
+        Self::start_one(false).await
+    }
+
+    /// The same, asking for a [`login`](Self::login).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn start_with_login() -> Self {
+        Self::start_one(true).await
+    }
+
+    async fn start_one(asks: bool) -> Self {
         let mut server = Self {
             process: None,
             program: program(),
             port: Port::reserve(),
             folder: Folder::new(),
+            asks,
         };
         server.start_again().await;
         server
@@ -39,6 +57,11 @@ impl NatsServer {
     /// Its address, as an engine file has it.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port.number())
+    }
+
+    /// User and password, where it asks for them.
+    pub fn login(&self) -> Option<(&'static str, &'static str)> {
+        self.asks.then_some(LOGIN)
     }
 
     /// Starts it after [`stop`](Self::stop) or [`kill`](Self::kill), on the same port and store.
@@ -56,11 +79,20 @@ impl NatsServer {
             "-sd",
         ]);
         command.arg(self.folder.join("store"));
+        if let Some((user, password)) = self.login() {
+            command.args(["--user", user, "--pass", password]);
+        }
         let process = Process::spawn("nats-server", command, self.folder.join("nats.log"));
         self.process = Some(process.expect("start nats-server"));
         let url = self.url();
         eventually(PATIENCE, "nats-server", || async {
-            let client = async_nats::connect(&url).await.map_err(|err| err.to_string())?;
+            let options = match self.login() {
+                Some((user, password)) => {
+                    async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+                }
+                None => async_nats::ConnectOptions::new(),
+            };
+            let client = options.connect(&url).await.map_err(|err| err.to_string())?;
             let jetstream = async_nats::jetstream::new(client);
             jetstream
                 .query_account()

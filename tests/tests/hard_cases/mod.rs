@@ -9,6 +9,8 @@ mod keeping;
 mod looking;
 mod names;
 mod refusing;
+mod registration;
 mod rules;
+mod server_away;
 mod statements;
 mod statements_at_nodes;
