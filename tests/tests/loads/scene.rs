@@ -149,7 +149,7 @@ impl Scene {
     /// Waits until the late node has begun to take its load in.
     pub async fn load_has_begun(&self) {
         eventually(LOAD_PATIENCE, "the first rows of the load", || async {
-            let sql = "select count(*) from sym_incoming_batch where channel_id = 'reload'";
+            let sql = "select count(*) from sym_incoming_load";
             match self.late.database.try_rows(sql).await {
                 Ok(rows) if rows != [["0"]] => Ok(()),
                 Ok(_) => Err("nothing yet".to_owned()),
