@@ -22,7 +22,9 @@ const LOOK: Duration = Duration::from_secs(10);
 const LOOK_WHILE_SENDING: Duration = Duration::from_secs(2);
 /// The first pause after which the same is said again, and the longest.
 const AGAIN: Duration = Duration::from_secs(10);
-const AGAIN_MAX: Duration = Duration::from_secs(600);
+const AGAIN_MAX: Duration = Duration::from_secs(300);
+/// The longest while something is wrong with a lane: its source may find that the node needs a reload.
+const AGAIN_IN_TROUBLE: Duration = Duration::from_secs(20);
 
 /// What a source was told last.
 struct Told {
@@ -97,13 +99,17 @@ async fn tell(context: &Context, told: &mut HashMap<NodeId, Told>) -> Result<boo
             unsent: own.unrouted + of.unsent,
             reload_wanted: restored.map(str::to_owned).or(lacks),
         };
+        let most = match of.held || contact.reload_wanted.is_some() {
+            true => AGAIN_IN_TROUBLE,
+            false => AGAIN_MAX,
+        };
         let is_sending = contact.unsent > 0;
         any |= is_sending;
         let before = told.get(source);
         let same = before.filter(|before| {
             before.is_sending == is_sending && before.reload_wanted == contact.reload_wanted
         });
-        if same.is_some_and(|before| before.at.elapsed() < before.pause) {
+        if same.is_some_and(|before| before.at.elapsed() < before.pause.min(most)) {
             continue;
         }
         let now = Told {

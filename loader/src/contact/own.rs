@@ -15,6 +15,8 @@ pub(super) struct OfSource {
     pub unsent: i64,
     /// The newest load from it; 0 for none.
     pub load_id: i64,
+    /// Whether one of its lanes is held.
+    pub held: bool,
     /// How far its lanes are.
     pub positions: HashMap<ChannelId, i64>,
 }
@@ -90,13 +92,14 @@ async fn sources(
         sources.insert(id(row.text(0)?)?, of);
     }
     let lanes = format!(
-        "select source_node_id, channel_id, batch_id from {}",
+        "select source_node_id, channel_id, batch_id, held_batch_id from {}",
         tables.name("incoming_lane")
     );
     for row in sql.query(&lanes, &[]).await? {
         let channel = ChannelId::new(row.text(1)?).map_err(|err| DbError::unexpected(err.to_string()))?;
         if let Some(of) = sources.get_mut(&id(row.text(0)?)?) {
             of.positions.insert(channel, row.int(2)?);
+            of.held |= row.opt_int(3)?.is_some();
         }
     }
     // What is sent to a node that needs a reload itself, or on a channel that an operator stopped, waits for more than this.
