@@ -3,11 +3,13 @@
 use crate::apply::{Applier, Origin};
 use crate::attempt::{Ended, Measured};
 use crate::dialect::{self, Dialect};
+use crate::group;
 use crate::initial_load::{LoadNews, LoadRecords, LoadSteps, Stepped};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::statement::StatementBatch;
 use crate::target::TargetCache;
+use std::borrow::Cow;
 use std::time::Instant;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::captured::HistCache;
@@ -208,9 +210,11 @@ impl BatchLoader {
         let applied = match content {
             Content::Message(part, sent_ms) => {
                 measured.sent_ms = *sent_ms;
-                apply_part(tx, &mut applier, &mut steps, part, measured).await
+                apply_part(tx, &mut applier, &mut steps, part, self.node.as_ref(), measured).await
             }
-            Content::Spool => apply_spooled(tx, &mut applier, &mut steps, batch, measured).await,
+            Content::Spool => {
+                apply_spooled(tx, &mut applier, &mut steps, batch, self.node.as_ref(), measured).await
+            }
         };
         measured.change_count = applier.written();
         measured.converting = applier.converting();
@@ -272,13 +276,18 @@ async fn apply_part(
     applier: &mut Applier<'_>,
     steps: &mut LoadSteps<'_>,
     part: &LanePart,
+    node: Option<&NodeId>,
     measured: &mut Measured,
 ) -> Result<Option<Aside>, Ended> {
     if let Some(statement) = &part.statement {
         return Ok(Some(Aside::Statement(statement.clone())));
     }
     let Some(load) = &part.load else {
-        applier.apply(tx, &part.rows).await.map_err(Ended::Apply)?;
+        let rows = match node.filter(|_| part.broadcast) {
+            Some(node) => group::rows_for(&part.rows, node),
+            None => Cow::Borrowed(&part.rows),
+        };
+        applier.apply(tx, &rows).await.map_err(Ended::Apply)?;
         return Ok(None);
     };
     match steps.write(tx, applier, load, part).await? {
@@ -295,6 +304,7 @@ async fn apply_spooled(
     applier: &mut Applier<'_>,
     steps: &mut LoadSteps<'_>,
     batch: &BatchKey,
+    node: Option<&NodeId>,
     measured: &mut Measured,
 ) -> Result<Option<Aside>, Ended> {
     let spool = steps.spool;
@@ -316,7 +326,7 @@ async fn apply_spooled(
                 if part.part == part.part_last {
                     listed.clone_from(&part.parts);
                 }
-                aside = apply_part(tx, applier, steps, &part, measured).await?;
+                aside = apply_part(tx, applier, steps, &part, node, measured).await?;
             }
             Ok(Some(_)) => {
                 return Err(Ended::Database(DbError::unexpected(

@@ -200,11 +200,8 @@ impl<'a> Intake<'a> {
             true => Some(source.ask().await),
             false => None,
         };
-        let (pushed, waiting, of_group) = tokio::join!(
-            asked(&self.pushed),
-            asked(&self.waiting),
-            asked(&self.of_group)
-        );
+        let (pushed, waiting, of_group) =
+            tokio::join!(asked(&self.pushed), asked(&self.waiting), asked(&self.of_group));
         if let Some(found) = pushed {
             self.pushed.found(&found, &self.ways, now);
         }

@@ -152,14 +152,18 @@ impl<'a> Look<'a> {
     /// Follows from the configuration as a whole, so it is found out once for each version. What is not valid never was
     /// adopted; a version that is adopted meanwhile is read at the next look.
     async fn read_group_channels(&mut self, sql: &mut dyn Sql) -> Result<(), DbError> {
-        let version = model::state_number(sql, self.tables, CONFIG_VERSION).await?.unwrap_or(0);
+        let version = model::state_number(sql, self.tables, CONFIG_VERSION)
+            .await?
+            .unwrap_or(0);
         if version == self.group_channels.0 {
             return Ok(());
         }
         match model::local_configuration(sql, self.tables).await {
             Ok(config) => {
                 let group = config.nodes.get(self.node).map(|node| &node.group);
-                let channels = group.map(|group| config.group_channels(group)).unwrap_or_default();
+                let channels = group
+                    .map(|group| config.group_channels(group))
+                    .unwrap_or_default();
                 self.group_channels = (config.version, channels);
                 Ok(())
             }

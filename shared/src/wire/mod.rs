@@ -147,6 +147,14 @@ impl Message {
         zstd::bulk::compress(&plain, 1).map_err(WireError::Compress)
     }
 
+    /// What a group's message carries; any other is its own content.
+    pub fn into_content(self) -> Self {
+        match self {
+            Self::Group(message) => *message.content,
+            other => other,
+        }
+    }
+
     /// Reads a body.
     ///
     /// # Errors
