@@ -184,7 +184,7 @@ impl Scene {
             (&self.late, "sym_incoming_batch_hist"),
             (&self.other, "sym_incoming_batch_hist"),
         ] {
-            let sql = format!("select * from {table} where status = 'ER'");
+            let sql = format!("select batch_id, sql_message from {table} where status = 'ER'");
             let errors = site.database.rows(&sql).await;
             assert!(errors.is_empty(), "{}: {errors:?}", site.id());
         }
