@@ -45,7 +45,8 @@ fn a_registration_is_opened_with_a_secret_that_is_stored_nowhere() {
     assert_ne!(first, second);
     let mode = std::fs::metadata(&file).expect("file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let stored = [["OP", hash(&second).as_str(), "7", "symadmin", "0"]];
+    let second = hash(&second);
+    let stored = [["OP", second.as_str(), "7", "symadmin", "0"]];
     assert_eq!(site.query("cloud.db", ROW), stored);
     // A file that is there is not overwritten, and then nothing is opened.
     let error = site
