@@ -102,6 +102,8 @@ impl MariaDb {
             ("socket", "socket"),
             ("pid-file", "pid"),
             ("init-file", "users.sql"),
+            // A server that starts removes the temporary tables of any other one in the same folder.
+            ("tmpdir", "."),
         ] {
             command.arg(format!("--{option}={}", self.folder.join(file).display()));
         }
