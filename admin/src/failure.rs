@@ -1,5 +1,6 @@
 //! How a command ends when it can not do what it was asked to.
 
+use crate::export::ExportError;
 use crate::import::ImportError;
 use std::process::ExitCode;
 use symstream_shared::db::DbError;
@@ -28,6 +29,12 @@ impl Failure {
 
 impl From<DbError> for Failure {
     fn from(err: DbError) -> Self {
+        Self::Failed(err.to_string())
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(err: ExportError) -> Self {
         Self::Failed(err.to_string())
     }
 }

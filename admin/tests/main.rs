@@ -4,6 +4,7 @@ mod clinic;
 mod commands;
 mod controls;
 mod dialects;
+mod exchange;
 mod parameters;
 mod registration;
 mod requests;

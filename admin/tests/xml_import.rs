@@ -95,7 +95,7 @@ fn a_row_that_is_refused_takes_everything_back_and_is_named() {
     );
     let error = import(&site, &orphan).error(1);
     assert!(
-        error.contains("shop.xml: line 13: row of table item: FOREIGN KEY"),
+        error.contains("shop.xml: table item: a row has none in kind, and table kind has no such row"),
         "{error}"
     );
     assert_eq!(

@@ -13,17 +13,22 @@ use symstream_admin::import;
     name = "dbimport",
     version,
     after_help = "Examples:\n  dbimport --engine cloud-1 --format XML --alter-case schema.xml\n  \
-                  dbimport --engine cloud-1 initial.sql"
+                  dbimport --engine cloud-1 initial.sql\n  \
+                  dbimport --engine cloud-1 --format CSV --table codes codes.csv"
 )]
 struct Cli {
     #[command(flatten)]
     engine: EngineArgs,
-    /// What the file holds: SQL runs as one transaction; XML is the DdlUtils/Torque database format
+    /// What the file holds: SQL runs as one transaction; XML is the DdlUtils/Torque database format; CSV is one table's
+    /// rows behind a line with its columns
     #[arg(long, value_enum, ignore_case = true, default_value_t = Format::Sql)]
     format: Format,
-    /// Write the names of tables and columns in lower case (XML only)
+    /// Write the names of tables and columns in lower case (XML and CSV)
     #[arg(long)]
     alter_case: bool,
+    /// The table that a CSV file is for
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
     /// The file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -35,6 +40,8 @@ enum Format {
     Sql,
     #[value(name = "XML")]
     Xml,
+    #[value(name = "CSV")]
+    Csv,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,9 +51,27 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> Result<(), Failure> {
-    if cli.alter_case && cli.format != Format::Xml {
-        return Err(Failure::Usage("--alter-case goes with --format XML".to_owned()));
+    if cli.alter_case && cli.format == Format::Sql {
+        return Err(Failure::Usage(
+            "--alter-case goes with --format XML or CSV".to_owned(),
+        ));
     }
+    let table = match (&cli.table, cli.format) {
+        (None, Format::Csv) => {
+            return Err(Failure::Usage(
+                "--format CSV needs the table: give --table NAME".to_owned(),
+            ));
+        }
+        (Some(_), Format::Sql | Format::Xml) => {
+            return Err(Failure::Usage("--table goes with --format CSV".to_owned()));
+        }
+        (table, _) => table.as_deref().unwrap_or_default(),
+    };
+    let table = if cli.alter_case {
+        table.to_lowercase()
+    } else {
+        table.to_owned()
+    };
     let context = cli.engine.open().await?;
     let file = cli.file.display();
     let failed = |err: import::ImportError| Failure::Failed(format!("{file}: {err}"));
@@ -61,9 +86,21 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
             let done = import::import_xml(&context.database, &cli.file, cli.alter_case)
                 .await
                 .map_err(failed)?;
+            for warning in &done.warnings {
+                eprintln!("warning: {warning}");
+            }
             eprintln!(
                 "{file}: {} tables created, {} were there; {} rows inserted, {} were there",
                 done.tables_created, done.tables_present, done.rows_inserted, done.rows_present
+            );
+        }
+        Format::Csv => {
+            let done = import::import_csv(&context.database, &cli.file, &table, cli.alter_case)
+                .await
+                .map_err(failed)?;
+            eprintln!(
+                "{file}: {} rows inserted, {} were there",
+                done.rows_inserted, done.rows_present
             );
         }
     }

@@ -1,7 +1,8 @@
 //! Brings tables, rows and SQL scripts into a database.
 
-mod encoding;
+mod csv;
 mod lexis;
+mod references;
 mod rows;
 mod script;
 mod statements;
@@ -10,8 +11,8 @@ use rows::Inserter;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use symstream_shared::db::{Database, DbError, TxKind};
-use symstream_shared::ddl::{self, DatabaseReader, DdlError, Item, Table, XmlError};
+use symstream_shared::db::{Database, DbError, Sql, Tx, TxKind};
+use symstream_shared::ddl::{self, DataRow, DatabaseReader, DdlError, Item, Table, XmlError};
 
 /// Why an import failed. The file's name is the caller's to say.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum ImportError {
     /// The file is no database description.
     #[error(transparent)]
     Xml(#[from] XmlError),
-    /// The file is no SQL script.
+    /// The file is no SQL script, or no CSV.
     #[error("{0}")]
     Syntax(String),
     /// A table can not be filled.
@@ -66,9 +67,9 @@ pub enum ImportError {
     Database(DbError),
 }
 
-/// What an XML import did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct XmlSummary {
+/// What an import of tables and rows did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
     /// Tables made.
     pub tables_created: usize,
     /// Tables that were there with the same columns.
@@ -77,6 +78,8 @@ pub struct XmlSummary {
     pub rows_inserted: usize,
     /// Rows that were there.
     pub rows_present: usize,
+    /// What the database has otherwise than the file says, each with its table and column.
+    pub warnings: Vec<String>,
 }
 
 /// Runs a SQL script as one transaction and returns the number of its statements.
@@ -93,40 +96,93 @@ pub async fn import_sql(database: &Database, file: &Path) -> Result<usize, Impor
 ///
 /// # Errors
 /// [`ImportError`]; nothing is changed then, but MySQL keeps the tables that were made.
-pub async fn import_xml(
-    database: &Database,
-    file: &Path,
-    lower_case: bool,
-) -> Result<XmlSummary, ImportError> {
+pub async fn import_xml(database: &Database, file: &Path, lower_case: bool) -> Result<Summary, ImportError> {
     // The whole file is read before anything is changed; a second reading inserts the rows.
     let tables = read_tables(file, lower_case)?;
     let begin = || database.begin(TxKind::Write);
     let mut tx;
-    let new;
+    let creation;
     if database.kind().capabilities().transactional_ddl {
         tx = begin().await.map_err(ImportError::Database)?;
-        new = ddl::create(&mut tx, &tables).await?.created;
+        creation = ddl::create(&mut tx, &tables).await?;
     } else {
         // DDL would end a transaction.
         let mut conn = database.conn().await.map_err(ImportError::Database)?;
-        new = ddl::create(&mut conn, &tables).await?.created;
+        creation = ddl::create(&mut conn, &tables).await?;
+        creation.finish(&mut conn).await?;
         tx = begin().await.map_err(ImportError::Database)?;
     }
-    let mut inserter = Inserter::new(&tx, new.iter().copied());
     let mut reader = DatabaseReader::new(open(file)?, lower_case);
-    while let Some(item) = reader.next()? {
-        if let Item::Row(row) = item {
-            inserter.insert(&mut tx, &row).await?;
+    let next_row = || {
+        loop {
+            match reader.next()? {
+                Some(Item::Row(row)) => return Ok(Some(row)),
+                Some(Item::Table(_)) => {}
+                None => return Ok(None),
+            }
         }
+    };
+    let inserter = insert_rows(&mut tx, &creation.created, next_row).await?;
+    if database.kind().capabilities().transactional_ddl {
+        creation.finish(&mut tx).await?;
     }
-    inserter.finish(&mut tx).await?;
     tx.commit().await.map_err(ImportError::Database)?;
-    Ok(XmlSummary {
-        tables_created: new.len(),
-        tables_present: tables.len() - new.len(),
+    Ok(Summary {
+        tables_created: creation.created.len(),
+        tables_present: tables.len() - creation.created.len(),
         rows_inserted: inserter.inserted,
         rows_present: inserter.present,
+        warnings: creation.warnings,
     })
+}
+
+/// Inserts the records of a CSV file into a table that is there; the file's first line names the columns. Rows that are
+/// there already stay as they are. With `lower_case`, the columns' names become lower case.
+///
+/// # Errors
+/// [`ImportError`]; nothing is changed then.
+pub async fn import_csv(
+    database: &Database,
+    file: &Path,
+    table: &str,
+    lower_case: bool,
+) -> Result<Summary, ImportError> {
+    let mut reader = csv::CsvReader::new(open(file)?, table, lower_case)?;
+    let mut tx = database
+        .begin(TxKind::Write)
+        .await
+        .map_err(ImportError::Database)?;
+    rows::check_columns(&mut tx, table, reader.columns()).await?;
+    let inserter = insert_rows(&mut tx, &[], || reader.next()).await?;
+    tx.commit().await.map_err(ImportError::Database)?;
+    Ok(Summary {
+        rows_inserted: inserter.inserted,
+        rows_present: inserter.present,
+        ..Summary::default()
+    })
+}
+
+/// Inserts rows that may refer to each other in any order, as far as the database can wait with looking. Tables in `new`
+/// were made by this import.
+async fn insert_rows<'t>(
+    tx: &mut Tx,
+    new: &[&'t Table],
+    mut next_row: impl FnMut() -> Result<Option<DataRow>, ImportError>,
+) -> Result<Inserter<'t>, ImportError> {
+    let (before, after) = ddl::dialect(tx.kind()).around_rows();
+    tx.execute_script(before).await.map_err(ImportError::Database)?;
+    let mut inserter = Inserter::new(tx, new.iter().copied());
+    while let Some(row) = next_row()? {
+        inserter.insert(tx, &row).await?;
+    }
+    inserter.finish(tx).await?;
+    if !before.is_empty() {
+        for table in inserter.tables() {
+            references::check(tx, table).await?;
+        }
+    }
+    tx.execute_script(after).await.map_err(ImportError::Database)?;
+    Ok(inserter)
 }
 
 fn open(file: &Path) -> Result<BufReader<File>, ImportError> {

@@ -1,12 +1,11 @@
 //! Puts the data rows of an XML file into their tables.
 
 use super::ImportError;
-use super::encoding;
+use crate::field::literal;
 use std::collections::{HashMap, HashSet};
 use symstream_shared::catalog::{self, ColumnDef, TableDef};
 use symstream_shared::db::Sql;
 use symstream_shared::ddl::{self, DataRow, Dialect, Field, Table};
-use symstream_shared::logical::LogicalType;
 
 /// Inserts rows one by one, and leaves alone what is there already.
 pub(super) struct Inserter<'a> {
@@ -67,11 +66,16 @@ impl<'a> Inserter<'a> {
         Ok(())
     }
 
+    /// The tables that rows came for, as the database spells them.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.definitions.values().map(|table| table.name.as_str())
+    }
+
     /// Makes columns that number themselves go on behind the rows.
     pub(super) async fn finish(&self, sql: &mut dyn Sql) -> Result<(), ImportError> {
         for table in self.definitions.values() {
             for column in table.columns.iter().filter(|column| column.auto_increment) {
-                let Some(statement) = self.dialect.continue_numbering(&table.name, &column.name) else {
+                let Some(statement) = self.dialect.continue_numbering(None, &table.name, &column.name) else {
                     continue;
                 };
                 let failed = |err: symstream_shared::db::DbError| ImportError::Table {
@@ -82,6 +86,35 @@ impl<'a> Inserter<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes sure that a table is there and has columns of these names.
+pub(super) async fn check_columns(
+    sql: &mut dyn Sql,
+    table: &str,
+    names: &[String],
+) -> Result<(), ImportError> {
+    let failed = |why: String| ImportError::Table {
+        table: table.to_owned(),
+        why,
+    };
+    let found = catalog::read_table(sql, None, table)
+        .await
+        .map_err(|err| failed(err.to_string()))?;
+    let found = found.ok_or_else(|| failed("the database has no such table".to_owned()))?;
+    match names
+        .iter()
+        .find(|name| found.column_ignoring_case(name).is_none())
+    {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<_> = found.columns.iter().map(|column| column.name.as_str()).collect();
+            Err(failed(format!(
+                "it has no column {name}, which the file's first line names; its columns are {}",
+                known.join(", ")
+            )))
+        }
     }
 }
 
@@ -105,39 +138,13 @@ fn values<'t>(
             let literal = match &field.text {
                 None => None,
                 Some(text) => Some(
-                    literal(dialect, column.logical, text, field.hexadecimal)
+                    literal(dialect, column.logical, text, field.form)
                         .map_err(|why| format!("column {}: {why}", column.name))?,
                 ),
             };
             Ok((column, literal))
         })
         .collect()
-}
-
-fn literal(
-    dialect: &dyn Dialect,
-    logical: LogicalType,
-    text: &str,
-    hexadecimal: bool,
-) -> Result<String, String> {
-    use LogicalType as L;
-    let quoted = |text: &str| dialect.kind().literal(text);
-    match logical {
-        L::Text | L::Enum | L::Json | L::Any | L::Other | L::Array => Ok(quoted(text)),
-        L::Bytes if hexadecimal => encoding::hexadecimal(text.trim())
-            .map(|bytes| dialect.bytes(&bytes))
-            .ok_or_else(|| "the value is not hexadecimal".into()),
-        L::Bytes => encoding::base64(text)
-            .map(|bytes| dialect.bytes(&bytes))
-            .ok_or_else(|| "the value is not base64".into()),
-        _ if text.trim().is_empty() => Err("the value is empty; null is written xsi:nil=\"true\"".into()),
-        L::Bool => ddl::boolean(text)
-            .map(|value| dialect.boolean(value).to_owned())
-            .ok_or_else(|| format!("{text:?} is neither true nor false")),
-        // MySQL's boolean is a small integer.
-        L::Int if matches!(text.trim(), "true" | "false") => Ok(i32::from(text.trim() == "true").to_string()),
-        _ => Ok(quoted(text.trim())),
-    }
 }
 
 fn insert(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) -> String {
@@ -181,48 +188,4 @@ fn select_same(dialect: &dyn Dialect, table: &TableDef, values: &[Value<'_>]) ->
         kind.quote_table(table.schema.as_deref(), &table.name),
         conditions.join(" and "),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use symstream_shared::db::DatabaseKind;
-
-    #[test]
-    fn values_are_written_as_their_columns_want_them() {
-        let of = |kind, logical, text| literal(ddl::dialect(kind), logical, text, false);
-        assert_eq!(
-            of(DatabaseKind::Postgres, LogicalType::Text, " a'b ").as_deref(),
-            Ok("' a''b '")
-        );
-        assert_eq!(
-            of(DatabaseKind::Sqlite, LogicalType::Int, " 5\n").as_deref(),
-            Ok("'5'")
-        );
-        assert_eq!(
-            of(DatabaseKind::Postgres, LogicalType::Bool, "1").as_deref(),
-            Ok("true")
-        );
-        assert_eq!(
-            of(DatabaseKind::Mysql, LogicalType::Bool, "false").as_deref(),
-            Ok("0")
-        );
-        assert_eq!(
-            of(DatabaseKind::Postgres, LogicalType::Bytes, "AP8=").as_deref(),
-            Ok("'\\x00ff'")
-        );
-        assert_eq!(
-            of(DatabaseKind::Mysql, LogicalType::Bytes, "").as_deref(),
-            Ok("x''")
-        );
-        assert!(of(DatabaseKind::Sqlite, LogicalType::Int, "").is_err());
-        assert!(of(DatabaseKind::Sqlite, LogicalType::Bytes, "?").is_err());
-        let hex = literal(
-            ddl::dialect(DatabaseKind::Sqlite),
-            LogicalType::Bytes,
-            "00FF",
-            true,
-        );
-        assert_eq!(hex.as_deref(), Ok("x'00ff'"));
-    }
 }

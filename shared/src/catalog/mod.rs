@@ -114,6 +114,26 @@ pub async fn read_table(
     }
 }
 
+/// The names of all tables of the connection's own schema, sorted; views and what belongs to another table (partitions,
+/// shadow tables) are none.
+///
+/// # Errors
+/// [`DbError`] as the database says.
+pub async fn table_names(sql: &mut dyn Sql) -> Result<Vec<String>, DbError> {
+    let query = match sql.kind() {
+        DatabaseKind::Postgres => postgres::TABLE_NAMES,
+        DatabaseKind::Mysql => mysql::TABLE_NAMES,
+        DatabaseKind::Sqlite => sqlite::TABLE_NAMES,
+    };
+    let rows = sql.query(query, &[]).await?;
+    let mut names = rows
+        .iter()
+        .map(|row| row.text(0))
+        .collect::<Result<Vec<_>, _>>()?;
+    names.sort();
+    Ok(names)
+}
+
 /// A column without a name of the PostgreSQL type with this `oid`; `None` where there is no such type.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ const JSON_CHECKS: &str = "select constraint_name from information_schema.check_
      where constraint_schema = coalesce(?, database()) and table_name = ? \
      and replace(lower(check_clause), '`', '') = concat('json_valid(', lower(constraint_name), ')')";
 
+pub(super) const TABLE_NAMES: &str = "select table_name from information_schema.tables where table_schema = database() and table_type = 'BASE TABLE'";
+
 pub(super) async fn read_table(
     sql: &mut dyn Sql,
     schema: Option<&str>,

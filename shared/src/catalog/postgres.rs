@@ -28,6 +28,9 @@ const KEY: &str = "select a.attname::text from pg_index i \
      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum \
      where i.indrelid = cast(? as bigint)::oid and i.indisprimary and k.place <= i.indnkeyatts order by k.place";
 
+pub(super) const TABLE_NAMES: &str = "select c.relname::text from pg_class c join pg_namespace n \
+     on n.oid = c.relnamespace where n.nspname = current_schema() and c.relkind in ('r', 'p') and not c.relispartition";
+
 pub(super) async fn read_table(
     sql: &mut dyn Sql,
     schema: Option<&str>,

@@ -4,6 +4,9 @@ use super::{ColumnDef, TableDef, pick};
 use crate::db::{DatabaseKind, DbError, Row, Sql};
 use crate::logical::LogicalType;
 
+pub(super) const TABLE_NAMES: &str = "select name from pragma_table_list where schema = 'main' and type = 'table' \
+     and name not like 'sqlite\\_%' escape '\\'";
+
 pub(super) async fn read_table(
     sql: &mut dyn Sql,
     schema: Option<&str>,

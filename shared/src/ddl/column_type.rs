@@ -1,5 +1,7 @@
 //! What a column holds, in the format's terms.
 
+use crate::logical::LogicalType;
+
 /// The JDBC types that the format names, as far as the three databases have something for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
@@ -114,6 +116,22 @@ impl ColumnType {
         match self.size() {
             Some(size) => format!("{}({size})", self.name()),
             None => self.name().to_owned(),
+        }
+    }
+
+    /// What its values mean.
+    pub fn logical(self) -> LogicalType {
+        match self {
+            Self::Boolean => LogicalType::Bool,
+            Self::Tinyint | Self::Smallint | Self::Integer | Self::Bigint => LogicalType::Int,
+            Self::Decimal(_) => LogicalType::Decimal,
+            Self::Real => LogicalType::Float32,
+            Self::Double => LogicalType::Float64,
+            Self::Char(_) | Self::Varchar(_) | Self::LongText => LogicalType::Text,
+            Self::Binary(_) | Self::LongBinary => LogicalType::Bytes,
+            Self::Date => LogicalType::Date,
+            Self::Time => LogicalType::Time,
+            Self::Timestamp => LogicalType::Timestamp,
         }
     }
 

@@ -1,11 +1,11 @@
 //! Making tables.
 
+use super::DdlError;
 use super::dialect;
 use super::existing;
 use super::model::Table;
 use super::render::{self, Statements};
 use super::xml::{DatabaseReader, Item};
-use super::{DdlError, Dialect};
 use crate::catalog;
 use crate::db::Sql;
 
@@ -16,6 +16,18 @@ pub struct Creation<'t> {
     pub created: Vec<&'t Table>,
     /// What the database has otherwise than it was described, each with its table and column.
     pub warnings: Vec<String>,
+    after: Vec<(String, String)>,
+}
+
+impl Creation<'_> {
+    /// Makes the indexes and references that are not part of the tables' definitions: with the rows there it is done
+    /// faster, and rows may come in any order until then.
+    ///
+    /// # Errors
+    /// [`DdlError`] as the database says.
+    pub async fn finish(&self, sql: &mut dyn Sql) -> Result<(), DdlError> {
+        run(sql, &self.after).await
+    }
 }
 
 /// Makes the tables of a description that are not there (a name that differs in case only is there), with their keys,
@@ -40,13 +52,15 @@ pub async fn create_missing(sql: &mut dyn Sql, xml: &str) -> Result<Vec<String>,
     let mut wanted: Vec<Table> = missing.into_iter().cloned().collect();
     leave_out_dangling(sql, &mut wanted, &tables).await?;
     let new: Vec<&Table> = wanted.iter().collect();
-    for warning in make(sql, &new, &tables).await? {
+    let statements = make(sql, &new, &tables).await?;
+    run(sql, &statements.after).await?;
+    for warning in statements.warnings {
         tracing::warn!("{warning}");
     }
     Ok(wanted.into_iter().map(|table| table.name).collect())
 }
 
-/// Makes the tables that are not there. Those that are there have to agree with their description in names, kinds of
+/// Makes the tables that are not there, as far as that is done before their rows: [`Creation::finish`] has to follow. Those that are there have to agree with their description in names, kinds of
 /// values and primary key.
 ///
 /// # Errors
@@ -65,8 +79,12 @@ pub async fn create<'t>(sql: &mut dyn Sql, tables: &'t [Table]) -> Result<Creati
         }
     }
     let created = missing(sql, tables).await?;
-    let warnings = make(sql, &created, tables).await?;
-    Ok(Creation { created, warnings })
+    let statements = make(sql, &created, tables).await?;
+    Ok(Creation {
+        created,
+        warnings: statements.warnings,
+        after: statements.after,
+    })
 }
 
 async fn missing<'t>(sql: &mut dyn Sql, tables: &'t [Table]) -> Result<Vec<&'t Table>, DdlError> {
@@ -118,34 +136,30 @@ async fn leave_out_dangling(
     Ok(())
 }
 
-/// Runs the statements for `new`; `all` is everything that is described.
-async fn make(sql: &mut dyn Sql, new: &[&Table], all: &[Table]) -> Result<Vec<String>, DdlError> {
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
+/// Makes the tables `new`, and returns what is left to do; `all` is everything that is described.
+async fn make(sql: &mut dyn Sql, new: &[&Table], all: &[Table]) -> Result<Statements, DdlError> {
     let dialect = dialect::of(sql.kind());
     let statements = render::create(dialect, new, all).map_err(DdlError::Unsupported)?;
-    run(sql, dialect, &statements).await?;
-    Ok(statements.warnings)
-}
-
-async fn run(sql: &mut dyn Sql, dialect: &dyn Dialect, statements: &Statements) -> Result<(), DdlError> {
+    if new.is_empty() {
+        return Ok(statements);
+    }
     let (before, after) = dialect.around_tables();
     sql.execute_script(before).await?;
-    let mut made = Ok(());
-    for (table, statement) in statements.tables.iter().chain(&statements.after) {
-        made = sql
-            .execute_script(statement)
+    let made = run(sql, &statements.tables).await;
+    // In a transaction that has failed PostgreSQL would refuse it; there is nothing to run there.
+    sql.execute_script(after).await?;
+    made?;
+    Ok(statements)
+}
+
+async fn run(sql: &mut dyn Sql, statements: &[(String, String)]) -> Result<(), DdlError> {
+    for (table, statement) in statements {
+        sql.execute_script(statement)
             .await
             .map_err(|err| DdlError::Table {
                 table: table.clone(),
                 why: err.to_string(),
-            });
-        if made.is_err() {
-            break;
-        }
+            })?;
     }
-    // In a transaction that has failed PostgreSQL would refuse it; there is nothing to run there.
-    sql.execute_script(after).await?;
-    made
+    Ok(())
 }

@@ -21,8 +21,11 @@ pub use export::{ExportTable, export};
 pub use model::{Column, ForeignKey, Index, ReferenceAction, Table};
 pub use native::NativeType;
 pub use read::{Described, read};
-pub use render::boolean;
-pub use xml::{DataRow, DatabaseReader, Field, Item, XmlError, escape, is_xml_text};
+pub use render::{Statements, boolean, statements};
+pub use xml::{
+    DataRow, DatabaseReader, Field, FieldForm, Item, XmlError, document_end, document_start, escape,
+    is_xml_text, write_table,
+};
 
 use crate::db::DbError;
 

@@ -1,18 +1,31 @@
 //! The SQL that makes tables.
 
+mod names;
+
+use super::DdlError;
 use super::column_type::ColumnType;
-use super::dialect::{AutoIncrement, Dialect};
+use super::dialect::{self, AutoIncrement, Dialect};
 use super::model::{Column, ForeignKey, Index, ReferenceAction, Table};
+use crate::db::DatabaseKind;
 
 /// Statements that make tables, in the order in which they have to run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Statements {
+pub struct Statements {
     /// One for each table, in its place, with its name.
     pub tables: Vec<(String, String)>,
     /// What can only be made when all tables are there, with the table it belongs to.
     pub after: Vec<(String, String)>,
     /// What becomes something else here, with its table and column.
     pub warnings: Vec<String>,
+}
+
+/// The statements that make `tables`, which nothing else refers to, in a database of this kind.
+///
+/// # Errors
+/// [`DdlError::Unsupported`], with the table's and the column's names.
+pub fn statements(kind: DatabaseKind, tables: &[Table]) -> Result<Statements, DdlError> {
+    let wanted: Vec<&Table> = tables.iter().collect();
+    create(dialect::of(kind), &wanted, tables).map_err(DdlError::Unsupported)
 }
 
 /// The statements for `tables`.
@@ -25,7 +38,9 @@ pub(super) fn create(dialect: &dyn Dialect, tables: &[&Table], all: &[Table]) ->
         after: Vec::new(),
         warnings: Vec::new(),
     };
-    for table in tables {
+    let named = names::unique(dialect, tables, &mut statements.warnings);
+    for table in &named {
+        check_names(dialect, table)?;
         statements.warnings.extend(warnings(dialect, table, all));
         statements
             .tables
@@ -77,6 +92,19 @@ fn warnings(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Vec<String> 
         }
     }
     warnings
+}
+
+fn check_names(dialect: &dyn Dialect, table: &Table) -> Result<(), String> {
+    let keys = table.foreign_keys.iter().filter_map(|key| key.name.as_ref());
+    let indexes = table.indexes.iter().filter_map(|index| index.name.as_ref());
+    let columns = table.columns.iter().map(|column| &column.name);
+    [&table.name]
+        .into_iter()
+        .chain(columns)
+        .chain(keys)
+        .chain(indexes)
+        .try_for_each(|name| dialect.check_name(name))
+        .map_err(|why| format!("table {}: {why}", table.name))
 }
 
 fn create_table(dialect: &dyn Dialect, table: &Table, all: &[Table]) -> Result<String, String> {

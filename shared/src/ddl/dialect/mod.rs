@@ -53,8 +53,30 @@ pub trait Dialect: Sync {
     /// Run before the tables are made, and after.
     fn around_tables(&self) -> (&'static str, &'static str);
 
+    /// Run before and after rows that may refer to rows behind them; where that is nothing, each row has to refer to
+    /// what is there.
+    fn around_rows(&self) -> (&'static str, &'static str);
+
     /// Makes a numbering column go on behind the rows that brought their own numbers.
-    fn continue_numbering(&self, table: &str, column: &str) -> Option<String>;
+    fn continue_numbering(&self, schema: Option<&str>, table: &str, column: &str) -> Option<String>;
+
+    /// Which names all tables share.
+    fn name_scope(&self) -> NameScope;
+
+    /// Whether the name is one here.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check_name(&self, name: &str) -> Result<(), String>;
+}
+
+/// Which names no two tables of a database may have.
+#[derive(Debug, Clone, Copy)]
+pub struct NameScope {
+    /// Those of indexes and of tables, together.
+    pub indexes: bool,
+    /// Those of references.
+    pub references: bool,
 }
 
 /// Where a numbering column says so.

@@ -1,6 +1,6 @@
 //! MySQL and MariaDB.
 
-use super::{AutoIncrement, Dialect, hexadecimal};
+use super::{AutoIncrement, Dialect, NameScope, hexadecimal};
 use crate::db::DatabaseKind;
 use crate::ddl::column_type::ColumnType;
 use crate::ddl::model::{Column, Table};
@@ -109,8 +109,24 @@ impl Dialect for Mysql {
         )
     }
 
-    fn continue_numbering(&self, _table: &str, _column: &str) -> Option<String> {
+    fn around_rows(&self) -> (&'static str, &'static str) {
+        self.around_tables()
+    }
+
+    fn continue_numbering(&self, _schema: Option<&str>, _table: &str, _column: &str) -> Option<String> {
         // InnoDB goes on behind the highest number by itself.
         None
+    }
+
+    fn name_scope(&self) -> NameScope {
+        NameScope {
+            indexes: false,
+            references: true,
+        }
+    }
+
+    fn check_name(&self, _name: &str) -> Result<(), String> {
+        // The server refuses a name that is too long.
+        Ok(())
     }
 }

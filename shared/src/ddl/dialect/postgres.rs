@@ -1,6 +1,6 @@
 //! PostgreSQL.
 
-use super::{AutoIncrement, Dialect, hexadecimal};
+use super::{AutoIncrement, Dialect, NameScope, hexadecimal};
 use crate::db::DatabaseKind;
 use crate::ddl::column_type::ColumnType;
 use crate::ddl::model::{Column, Table};
@@ -76,9 +76,32 @@ impl Dialect for Postgres {
         ("", "")
     }
 
-    fn continue_numbering(&self, table: &str, column: &str) -> Option<String> {
+    fn around_rows(&self) -> (&'static str, &'static str) {
+        // References that are not deferrable are checked with each row, whatever is set.
+        ("", "")
+    }
+
+    fn name_scope(&self) -> NameScope {
+        NameScope {
+            indexes: true,
+            references: false,
+        }
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), String> {
+        let bytes_max = self.kind().capabilities().identifier_bytes_max;
+        match name.len() <= bytes_max {
+            true => Ok(()),
+            // The server would cut it.
+            false => Err(format!(
+                "the name {name} has more than PostgreSQL's {bytes_max} bytes"
+            )),
+        }
+    }
+
+    fn continue_numbering(&self, schema: Option<&str>, table: &str, column: &str) -> Option<String> {
         let kind = self.kind();
-        let (quoted_table, quoted_column) = (kind.quote(table), kind.quote(column));
+        let (quoted_table, quoted_column) = (kind.quote_table(schema, table), kind.quote(column));
         // The function takes the table as an identifier and the column as a plain text.
         let sequence = format!(
             "pg_get_serial_sequence({}, {})",

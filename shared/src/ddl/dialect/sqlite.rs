@@ -1,6 +1,6 @@
 //! SQLite.
 
-use super::{AutoIncrement, Dialect, hexadecimal};
+use super::{AutoIncrement, Dialect, NameScope, hexadecimal};
 use crate::db::DatabaseKind;
 use crate::ddl::column_type::ColumnType;
 use crate::ddl::model::{Column, Table};
@@ -85,8 +85,25 @@ impl Dialect for Sqlite {
         ("", "")
     }
 
-    fn continue_numbering(&self, _table: &str, _column: &str) -> Option<String> {
+    fn around_rows(&self) -> (&'static str, &'static str) {
+        // Until the transaction ends.
+        ("pragma defer_foreign_keys = on", "")
+    }
+
+    fn continue_numbering(&self, _schema: Option<&str>, _table: &str, _column: &str) -> Option<String> {
         // `sqlite_sequence` follows the highest number by itself.
         None
+    }
+
+    fn name_scope(&self) -> NameScope {
+        NameScope {
+            indexes: true,
+            references: false,
+        }
+    }
+
+    fn check_name(&self, _name: &str) -> Result<(), String> {
+        // There is no limit that matters.
+        Ok(())
     }
 }

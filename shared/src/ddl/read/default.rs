@@ -91,6 +91,11 @@ impl Default {
             },
             // The format can not tell this text from the word.
             Self::Value(text) if now.is_some() && is_now(text) => Err(format!("{text:?}")),
+            // A column of six digits says them all.
+            Self::Value(text) if now.is_some() && text.contains('.') => {
+                let short = text.trim_end_matches('0').trim_end_matches('.');
+                Ok(Some(short.to_owned()))
+            }
             Self::Value(text) => Ok(Some(text.clone())),
             Self::Bytes(bytes) if is_binary => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text.to_owned())),
@@ -264,6 +269,8 @@ mod tests {
             Default::Now.in_format(ColumnType::Date),
             Ok(Some("CURRENT_DATE".into()))
         );
+        let noon = Default::Value("12:00:00.000000".into());
+        assert_eq!(noon.in_format(ColumnType::Time), Ok(Some("12:00:00".into())));
         let yes = Default::Value("true".into());
         assert_eq!(yes.in_format(ColumnType::Boolean), Ok(Some("1".into())));
         assert_eq!(yes.in_format(ColumnType::Smallint), Ok(Some("1".into())));

@@ -1,6 +1,4 @@
 use super::*;
-use crate::db::DatabaseKind;
-use crate::ddl::dialect;
 use crate::ddl::xml::{DatabaseReader, Item};
 
 const SHOP: &str = r#"<database>

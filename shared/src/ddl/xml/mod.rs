@@ -13,8 +13,7 @@ use lines::LineCounter;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use std::io::BufRead;
-pub(super) use writer::{document_end, document_start, table as write_table};
-pub use writer::{escape, is_xml_text};
+pub use writer::{document_end, document_start, escape, is_xml_text, table as write_table};
 
 /// What the file has next.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,8 +42,47 @@ pub struct Field {
     pub name: String,
     /// The text as it stands in the file; `None` for null.
     pub text: Option<String>,
-    /// mysqldump's `xsi:type="xs:hexBinary"`; binary data is base64 without it.
-    pub hexadecimal: bool,
+    /// How the text is meant.
+    pub form: FieldForm,
+}
+
+/// How a field's text is meant: the attribute `xsi:type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldForm {
+    /// As the column wants it; base64 for binary data.
+    Plain,
+    /// `xs:hexBinary`, as mysqldump writes binary data.
+    Hexadecimal,
+    /// `xs:base64Binary`: the bytes of a text with characters that XML has not.
+    EncodedText,
+    /// `xs:string`: a text, whatever the column. For SQLite's columns, which hold anything.
+    Text,
+    /// `xs:integer`, in the same way.
+    Integer,
+    /// `xs:double`, in the same way.
+    Double,
+}
+
+impl FieldForm {
+    const NAMES: [(Self, &str); 5] = [
+        (Self::Hexadecimal, "hexBinary"),
+        (Self::EncodedText, "base64Binary"),
+        (Self::Text, "string"),
+        (Self::Integer, "integer"),
+        (Self::Double, "double"),
+    ];
+
+    /// The attribute's value; `None` where there is none.
+    pub fn xsi_type(self) -> Option<String> {
+        let known = Self::NAMES.iter().find(|(form, _)| *form == self);
+        known.map(|(_, name)| format!("xs:{name}"))
+    }
+
+    fn of_xsi_type(value: &str) -> Self {
+        let local = value.rsplit(':').next().unwrap_or(value);
+        let known = Self::NAMES.iter().find(|(_, name)| *name == local);
+        known.map_or(Self::Plain, |(form, _)| *form)
+    }
 }
 
 /// What is wrong with the file, and where.
@@ -210,9 +248,9 @@ impl<R: BufRead> DatabaseReader<R> {
                 };
             }
             (Some("row"), "field") => {
-                let hexadecimal = attributes
+                let form = attributes
                     .local("type")
-                    .is_some_and(|kind| kind.ends_with("hexBinary"));
+                    .map_or(FieldForm::Plain, FieldForm::of_xsi_type);
                 let null = attributes
                     .local("nil")
                     .is_some_and(|nil| nil == "true" || nil == "1");
@@ -220,7 +258,7 @@ impl<R: BufRead> DatabaseReader<R> {
                 self.field = Some(Field {
                     name: self.name(attributes.required("name")?),
                     text,
-                    hexadecimal,
+                    form,
                 });
             }
             (None, name) => return Err(format!("<{name}> stands where <database> is expected")),

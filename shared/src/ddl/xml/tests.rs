@@ -54,16 +54,16 @@ fn rows_keep_their_text_and_tell_null_from_empty() {
                <table_data name='T'>\n<row><field name='A'> x &lt;\n&#252;<![CDATA[<]]></field><field name='b'/>\
                <field name='c' xsi:nil='true'/><field name='d' xsi:type='xs:hexBinary'>00</field></row>\
                </table_data></database></mysqldump>";
-    let field = |name: &str, text: Option<&str>, hexadecimal| Field {
+    let field = |name: &str, text: Option<&str>, form| Field {
         name: name.to_owned(),
         text: text.map(str::to_owned),
-        hexadecimal,
+        form,
     };
     let fields = vec![
-        field("a", Some(" x <\nü<"), false),
-        field("b", Some(""), false),
-        field("c", None, false),
-        field("d", Some("00"), true),
+        field("a", Some(" x <\nü<"), FieldForm::Plain),
+        field("b", Some(""), FieldForm::Plain),
+        field("c", None, FieldForm::Plain),
+        field("d", Some("00"), FieldForm::Hexadecimal),
     ];
     assert_eq!(
         items(xml),

@@ -6,18 +6,18 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The beginning of a file. The name is that of SymmetricDS's exports.
-pub(in crate::ddl) fn document_start() -> &'static str {
+pub fn document_start() -> &'static str {
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<database xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
      name=\"dataextractor\">\n"
 }
 
 /// The end of a file.
-pub(in crate::ddl) fn document_end() -> &'static str {
+pub fn document_end() -> &'static str {
     "</database>\n"
 }
 
 /// A table's structure.
-pub(in crate::ddl) fn table(table: &Table) -> String {
+pub fn table(table: &Table) -> String {
     let mut xml = String::new();
     attributes(
         &mut xml,

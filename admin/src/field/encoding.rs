@@ -1,7 +1,7 @@
 //! Binary data as text.
 
 /// Reads base64 with the usual alphabet; white space may stand anywhere. `None` when it is not valid.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if !digits.len().is_multiple_of(4) {
         return None;
@@ -22,6 +22,27 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Writes base64 with the usual alphabet and padding, in one line.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[bits >> (18 - 6 * place) & 63];
+            text.push(if place > group.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
+        }
+    }
+    text
+}
+
 fn sextet(digit: u8) -> Option<u32> {
     let value = match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -35,7 +56,7 @@ fn sextet(digit: u8) -> Option<u32> {
 }
 
 /// Reads hexadecimal digits in either case. `None` when they are not valid.
-pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
@@ -46,6 +67,17 @@ pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
             u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()
         })
         .collect()
+}
+
+/// Writes hexadecimal digits.
+pub(crate) fn to_hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -63,8 +95,12 @@ mod tests {
         ];
         for (text, bytes) in examples {
             assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text:?}");
+            if !text.contains(' ') {
+                assert_eq!(to_base64(bytes.as_bytes()), text);
+            }
         }
         assert_eq!(base64("+/+/"), Some(vec![0xfb, 0xff, 0xbf]));
+        assert_eq!(to_base64(&[0xfb, 0xff, 0xbf]), "+/+/");
         for bad in ["Zg=", "Zg", "Z===", "====", "Zg=a", "Zm9*"] {
             assert_eq!(base64(bad), None, "{bad:?}");
         }
@@ -73,6 +109,7 @@ mod tests {
     #[test]
     fn hexadecimal_is_read_and_checked() {
         assert_eq!(hexadecimal("00fFa0"), Some(vec![0, 255, 160]));
+        assert_eq!(to_hexadecimal(&[0, 255, 160]), "00ffa0");
         assert_eq!(hexadecimal(""), Some(vec![]));
         for bad in ["0", "0g", "+1", "ü"] {
             assert_eq!(hexadecimal(bad), None, "{bad:?}");
