@@ -157,7 +157,12 @@ mod tests {
             symmetric_version: String::new(),
             sync_url: String::new(),
         };
-        let value = readable(Message::Register(request)).expect("readable").to_string();
-        assert!(!value.contains("lasting") && !value.contains("one-time"), "{value}");
+        let value = readable(Message::Register(request))
+            .expect("readable")
+            .to_string();
+        assert!(
+            !value.contains("lasting") && !value.contains("one-time"),
+            "{value}"
+        );
     }
 }
