@@ -358,7 +358,7 @@ async fn a_database_that_went_back_in_time_publishes_above_what_was_published() 
     f.batch(1).await;
     f.leave(7, 1, 1).await;
     let _publishing = f.publish();
-    assert_eq!(messages.next(2).await, ["7 1/1: ", "8 1/1: 1"]);
+    assert_eq!(messages.next(2).await, ["7 1/1:", "8 1/1: 1"]);
 }
 
 #[tokio::test]

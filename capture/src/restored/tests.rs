@@ -30,7 +30,9 @@ async fn epoch(kind: DatabaseKind) {
              values ('000', 'here', '000', 1, 'parent'); \
              insert into sym_incoming_lane (source_node_id, channel_id, batch_id) values ('001', 'main', 40); \
              insert into sym_incoming_load (source_node_id, load_id, status) values ('001', 30, 'OK'); \
-             insert into sym_load (load_id, node_id, status) values (4, '001', 'SE')",
+             insert into sym_load (load_id, node_id, status) values (4, '001', 'SE'); \
+             insert into sym_capture_batch (batch_id, channel_id, batch_type, routed, load_id, byte_count) \
+             values (4, 'reload', 'IL', 1, 4, 100)",
         )
         .await;
     check_published(&source, &bus).await.expect("checked");
@@ -53,7 +55,7 @@ async fn epoch(kind: DatabaseKind) {
         let rows = async |sql: &str| node.db.rows(sql).await;
         assert_eq!(rows(given_out).await, [["79"]], "{kind}");
         assert_eq!(
-            rows("select batch_id, data_ranges, routed from sym_capture_batch order by 1").await,
+            rows("select batch_id, data_ranges, routed from sym_capture_batch where batch_type = 'EV' order by 1").await,
             [["2", "1", "1"], ["78", "2", "0"], ["79", "3", "0"]],
             "{kind}"
         );
