@@ -7,15 +7,38 @@ use std::collections::{HashMap, HashSet};
 use symstream_shared::db::{DbError, Sql};
 use symstream_shared::wire::{Change, Rows};
 
+/// Changes that are written before the node's own are looked at: so few that it seldom changes one of them meanwhile, as
+/// its application waits for the rows that are written here.
+const PIECE: usize = 500;
+
 impl Applier<'_> {
-    /// Writes the changes of one part of a load. Returns how many.
-    ///
-    /// First all of them: nearly always the node has changed none. Where it has, they are taken back and written without
-    /// these, as often as it goes on changing others meanwhile.
+    /// Writes the changes of one part of a load, piece by piece. Returns how many.
     ///
     /// # Errors
     /// [`ApplyError`]; the transaction has to be rolled back then.
     pub(crate) async fn apply_sparing(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        own: &mut OwnChanges<'_>,
+    ) -> Result<usize, ApplyError> {
+        let mut count = 0;
+        for changes in rows.changes.chunks(PIECE) {
+            let piece = Rows {
+                tables: rows.tables.clone(),
+                changes: changes.to_vec(),
+            };
+            count += self.apply_piece_sparing(sql, &piece, own).await?;
+        }
+        Ok(count)
+    }
+
+    /// First all of it: nearly always the node has changed none. Where it has, it is taken back and written without
+    /// these, as often as the node goes on changing others meanwhile.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; the transaction has to be rolled back then.
+    async fn apply_piece_sparing(
         &mut self,
         sql: &mut dyn Sql,
         rows: &Rows,
