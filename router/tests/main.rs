@@ -1,6 +1,7 @@
 //! The router with a real nats-server, and SQLite for the registration server's tables.
 
 mod edits;
+mod groups;
 mod heartbeat;
 mod holding;
 mod loads;
