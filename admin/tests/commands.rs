@@ -67,10 +67,7 @@ fn a_registration_is_refused_where_it_makes_no_sense() {
     let error = site
         .symadmin(&["--engine", "local-7", "open-registration", "local", "8"])
         .error(1);
-    assert!(
-        error.contains("engine local-7 registers at cloud-1"),
-        "{error}"
-    );
+    assert!(error.contains("engine local-7 registers at cloud-1"), "{error}");
     let error = site.symadmin(&["open-registration", "local", "8"]).error(2);
     assert!(
         error.contains("has several engines; name one with --engine: cloud-1, local-7"),
@@ -305,6 +302,7 @@ fn every_command_has_help_with_an_example() {
         "approve-registration",
         "remove-node",
         "reload-node",
+        "cancel-reload",
         "reload-table",
         "send-sql",
         "suspend",

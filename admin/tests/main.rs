@@ -7,6 +7,7 @@ mod dialects;
 mod exchange;
 mod parameters;
 mod registration;
+mod reloads;
 mod requests;
 mod serve;
 mod site;
