@@ -19,6 +19,9 @@ mod requests;
 mod rows;
 mod sender;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use audience::{Reservations, reservations};
 pub(crate) use book::interrupt_above;
 pub(crate) use life::run;

@@ -142,7 +142,7 @@ impl CapturedPublisher {
     }
 
     /// Publishes one part and returns when it is stored exactly once, however often the connection is lost.
-    /// Parts have to be given in order of (batch, part). May be dropped; the next call of [`Self::last`] tells
+    /// The parts of a batch have to be given in order. May be dropped; the next call of [`Self::last`] tells
     /// what was stored.
     ///
     /// # Errors
@@ -166,20 +166,23 @@ impl CapturedPublisher {
             let Some(last_sequence) = self.last_sequence else {
                 let known = self.last_part;
                 match self.last().await {
-                    Ok(stored) if stored.map(|stored| (stored.batch_id, stored.part)) < known => {
-                        return Err(BusError::Lost {
-                            subject: self.subject.clone(),
-                        });
-                    }
                     Ok(Some(stored))
                         if (stored.batch_id, stored.part) == wanted && stored.time_ms == header.time_ms =>
                     {
                         return Ok(());
                     }
-                    // Whatever came behind our last message, and is not this one, is somebody else's.
+                    Ok(stored) if stored.map(|stored| (stored.batch_id, stored.part)) < known => {
+                        return Err(BusError::Lost {
+                            subject: self.subject.clone(),
+                        });
+                    }
+                    // Whatever came behind our last message, and is not this one, is somebody else's. Our last one may have
+                    // a higher number than this one: loads take turns.
                     Ok(Some(stored))
-                        if (stored.batch_id, stored.part) >= wanted
-                            || known.is_some_and(|known| (stored.batch_id, stored.part) > known) =>
+                        if (stored.batch_id, stored.part) == wanted
+                            || known.map_or((stored.batch_id, stored.part) > wanted, |known| {
+                                (stored.batch_id, stored.part) > known
+                            }) =>
                     {
                         return Err(BusError::Fenced {
                             subject: self.subject.clone(),

@@ -2,6 +2,7 @@
 
 use crate::batch_store;
 use crate::error::Error;
+use crate::source::Source;
 use symstream_shared::db::{Param, Row, Sql};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
@@ -216,6 +217,18 @@ pub(super) async fn interrupted(
     tx.execute(&statement, &[load_id.into()]).await?;
     let statement = format!("delete from {batch} where batch_id = ? and load_id = ?");
     tx.execute(&statement, &key).await?;
+    Ok(())
+}
+
+/// Notes that a load that was published whole has not come to one of its nodes.
+pub(super) async fn interrupted_for(source: &Source, load: &Unfinished, why: &str) -> Result<(), Error> {
+    let statement = format!(
+        "update {} set status = 'AB', message = ?, end_time = {} where load_id = ? and node_id = ? and status = 'SE'",
+        source.tables.name("load"),
+        source.database.kind().now()
+    );
+    let params = [why.into(), load.load_id.into(), load.node.as_str().into()];
+    source.database.execute(&statement, &params).await?;
     Ok(())
 }
 

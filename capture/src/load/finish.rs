@@ -59,17 +59,14 @@ fn whole(row: &symstream_shared::db::Row, column: usize) -> Result<i64, Error> {
     })
 }
 
-/// The last of its batches that no router has reported.
-pub(super) async fn unrouted(source: &Source, load: &Unfinished) -> Result<Option<i64>, Error> {
+/// Whether routers have not reported all of it.
+pub(super) async fn has_unrouted(source: &Source, load: &Unfinished) -> Result<bool, Error> {
     let statement = format!(
-        "select max(batch_id) from {} where routed = 0 and channel_id = 'reload' and load_id = ? and byte_count > 0",
+        "select 1 from {} where routed = 0 and channel_id = 'reload' and batch_id >= ? and load_id = ? limit 1",
         source.tables.name("capture_batch")
     );
-    let row = source
-        .database
-        .query_opt(&statement, &[load.load_id.into()])
-        .await?;
-    Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
+    let key = [load.load_id.into(), load.load_id.into()];
+    Ok(source.database.query_opt(&statement, &key).await?.is_some())
 }
 
 /// Notes how many rows the node has.

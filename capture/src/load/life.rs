@@ -71,7 +71,7 @@ pub(crate) async fn run(
         busy: HashSet::new(),
         troubles: HashMap::new(),
         ready_since: HashMap::new(),
-        subject_seen: Instant::now(),
+        subject_seen: None,
         complaint: None,
     };
     loop {
@@ -108,7 +108,8 @@ struct Life {
     troubles: HashMap<NodeId, Trouble>,
     /// Nodes that are about to be loaded, and since when.
     ready_since: HashMap<NodeId, Instant>,
-    subject_seen: Instant,
+    /// When it was seen last whether anything stands on the loads' subject.
+    subject_seen: Option<Instant>,
     complaint: Option<String>,
 }
 
@@ -138,13 +139,24 @@ impl Life {
         let Some(config) = config else {
             return Ok(());
         };
+        let mut is_gone = self.sender.has_lost();
+        if self
+            .subject_seen
+            .is_none_or(|seen| seen.elapsed() >= SUBJECT_EVERY)
+        {
+            // Before anything else is published there.
+            is_gone |= !self.sender.holds_any().await;
+            self.subject_seen = Some(Instant::now());
+        }
         let mut waiting = Vec::new();
         for load in known {
             match requested.get(&load.node) {
                 _ if self.busy.contains(&load.node) => self.note(&load).await?,
                 None if needing.iter().any(|node| node == load.node.as_str()) => {}
                 None => self.cancel(load, &config),
-                Some(_) if load.status == LoadStatus::Sent => self.finish_if_applied(&load).await?,
+                Some(_) if load.status == LoadStatus::Sent => {
+                    self.finish_if_applied(&load, is_gone).await?;
+                }
                 Some(Request::Ready) => waiting.push(load),
                 Some(Request::Unheard) => {}
             }
@@ -208,33 +220,26 @@ impl Life {
         Ok(())
     }
 
-    async fn finish_if_applied(&mut self, load: &Unfinished) -> Result<(), Error> {
-        let mut conn = self.source.database.conn().await?;
-        let applied = finish::applied(&mut conn, &self.source, load).await?;
+    async fn finish_if_applied(&mut self, load: &Unfinished, is_gone: bool) -> Result<(), Error> {
+        let source = &self.source;
+        let mut conn = source.database.conn().await?;
+        let applied = finish::applied(&mut conn, source, load).await?;
         drop(conn);
-        let lost = if applied.passed > 0 {
-            Some("a router did not know the node")
-        } else if applied.open > 0 && self.subject_seen.elapsed() >= SUBJECT_EVERY {
-            self.subject_seen = Instant::now();
-            let routed_until = finish::unrouted(&self.source, load).await?;
-            match routed_until {
-                Some(batch_id) if !self.sender.holds(batch_id).await => {
-                    Some("what was published of it is gone")
-                }
-                _ => None,
-            }
-        } else {
-            None
-        };
-        if let Some(why) = lost {
-            let mut tx = self.source.database.begin(TxKind::Write).await?;
-            book::interrupted(&mut tx, &self.source.tables, load.load_id, why).await?;
+        if applied.passed > 0 {
+            let why = "a router did not know the node";
+            book::interrupted_for(source, load, why).await?;
+            tracing::warn!(node_id = %load.node, load_id = load.load_id, "initial load begins anew: {why}");
+            self.put_off(load.node.clone(), why);
+        } else if applied.open == 0 {
+            finish::finish(source, load, applied.rows).await?;
+        } else if is_gone && finish::has_unrouted(source, load).await? {
+            let why = "what was published of it is gone";
+            let mut tx = source.database.begin(TxKind::Write).await?;
+            book::interrupted(&mut tx, &source.tables, load.load_id, why).await?;
             tx.commit().await?;
             tracing::warn!(node_id = %load.node, load_id = load.load_id, "initial load begins anew: {why}");
-        } else if applied.open == 0 {
-            finish::finish(&self.source, load, applied.rows).await?;
         } else if applied.rows > load.rows_loaded {
-            finish::note_rows(&self.source, load, applied.rows).await?;
+            finish::note_rows(source, load, applied.rows).await?;
         }
         Ok(())
     }
@@ -319,16 +324,21 @@ impl Life {
             }
             Err(err) => {
                 for node in ended.nodes {
-                    let trouble = self.troubles.entry(node).or_insert_with(|| Trouble {
-                        why: String::new(),
-                        pauses: Backoff::new(PAUSE_FIRST, PAUSE_MAX),
-                        until: Instant::now(),
-                    });
-                    trouble.why = err.to_string();
-                    trouble.until = Instant::now() + trouble.pauses.next_pause();
+                    self.put_off(node, &err.to_string());
                 }
             }
         }
+    }
+
+    /// The node's next attempt comes after a pause.
+    fn put_off(&mut self, node: NodeId, why: &str) {
+        let trouble = self.troubles.entry(node).or_insert_with(|| Trouble {
+            why: String::new(),
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MAX),
+            until: Instant::now(),
+        });
+        trouble.why = why.to_owned();
+        trouble.until = Instant::now() + trouble.pauses.next_pause();
     }
 
     fn complain(&mut self, err: &Error) {

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::publisher::Sending;
 use crate::source::Source;
 use crate::spool::Spool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use symstream_nats::{BatchType, Bus, BusError, CapturedPublisher, PartHeader};
 use symstream_shared::id::ChannelId;
@@ -17,6 +18,8 @@ pub(super) struct Sender {
     source: Source,
     bus: Bus,
     publisher: Mutex<Option<CapturedPublisher>>,
+    /// What was stored on the subject was found to be gone, and nobody has asked for that yet.
+    lost: AtomicBool,
 }
 
 /// What the headers of a load's batch say of it.
@@ -33,6 +36,7 @@ impl Sender {
             source,
             bus,
             publisher: Mutex::new(None),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -64,19 +68,31 @@ impl Sender {
             Some(publisher) => publisher,
             None => self.resume().await?,
         };
-        while sending.publish_next(&mut publisher).await? {}
+        loop {
+            match sending.publish_next(&mut publisher).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(err) => {
+                    if matches!(err, Error::Bus(BusError::Lost { .. })) {
+                        self.lost.store(true, Ordering::Relaxed);
+                    }
+                    return Err(err);
+                }
+            }
+        }
         *held = Some(publisher);
         Ok(())
     }
 
-    /// Whether the subject still has this batch, or one behind it; also where nobody can tell now.
-    pub(super) async fn holds(&self, batch_id: i64) -> bool {
+    /// Whether messages were lost from the subject since this was asked last.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether anything stands on the subject; also where nobody can tell now.
+    pub(super) async fn holds_any(&self) -> bool {
         let mut publisher = self.bus.captured(&self.source.node, &ChannelId::reload());
-        match publisher.last().await {
-            Ok(Some(last)) => last.batch_id >= batch_id,
-            Ok(None) => false,
-            Err(_) => true,
-        }
+        !matches!(publisher.last().await, Ok(None))
     }
 
     /// A publisher behind what stands on the subject, where nothing of an earlier one can come any more.

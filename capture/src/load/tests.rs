@@ -1,0 +1,6 @@
+//! Loads from real databases over a real NATS server. What a router and a loader do is played: the world takes what is
+//! published and says that it is applied.
+
+mod ends;
+mod world;
+mod writes;
