@@ -12,4 +12,5 @@ mod requests;
 mod serve;
 mod site;
 mod sql_import;
+mod uninstall;
 mod xml_import;

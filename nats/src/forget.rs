@@ -51,7 +51,7 @@ impl Bus {
         Ok(())
     }
 
-    async fn stream_if_there(&self, name: &str) -> Result<Option<Stream>, BusError> {
+    pub(crate) async fn stream_if_there(&self, name: &str) -> Result<Option<Stream>, BusError> {
         match self.jetstream.get_stream(name).await {
             Ok(stream) => Ok(Some(stream)),
             Err(err) => match err.kind() {

@@ -22,6 +22,7 @@ mod lane;
 mod report;
 mod streams;
 mod subject;
+mod uninstall;
 
 pub use bus::Bus;
 pub use captured::{CapturedPublisher, PublishedPart};

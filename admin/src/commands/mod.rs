@@ -37,7 +37,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 create-sym-tables")]
     CreateSymTables,
     /// Removes SymStream's triggers and the sym_ tables with everything in them
-    #[command(after_help = "Example:\n  symadmin --engine local-1 uninstall --yes")]
+    #[command(after_help = "Example:\n  symadmin --engine local-1 uninstall --streams --yes")]
     Uninstall(uninstall::Args),
     /// Installs, rebuilds and drops triggers, so that they are as sym_trigger says
     #[command(after_help = "Example:\n  symadmin --engine cloud-1 sync-triggers --dry-run")]

@@ -56,6 +56,15 @@ pub(crate) fn support(spec: &TriggerSpec<'_>) -> Vec<String> {
     }
 }
 
+/// Statements that remove what [`support`] made, when no trigger is left.
+pub(crate) fn drop_support(kind: DatabaseKind, tables: &Tables) -> Vec<String> {
+    match kind {
+        DatabaseKind::Postgres => postgres::trigger::drop_support(tables),
+        // Their triggers need nothing beside them.
+        DatabaseKind::Mysql | DatabaseKind::Sqlite => Vec::new(),
+    }
+}
+
 /// The triggers that capture a table.
 pub(crate) fn render(spec: &TriggerSpec<'_>) -> Vec<RenderedTrigger> {
     match spec.kind {

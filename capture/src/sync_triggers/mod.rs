@@ -16,6 +16,7 @@ mod wanted;
 pub(crate) use busy::BusyTables;
 pub use report::{BuildReason, Built, Note, Removed, SyncReport, Updated};
 
+use crate::dialect::capturing;
 use crate::dialect::trigger::Event;
 use hist::Place;
 use plan::Histories;
@@ -76,10 +77,13 @@ pub(crate) async fn sync_sparing(
 pub async fn drop_all_triggers(db: &Database, tables: &Tables) -> Result<SyncReport, DbError> {
     let _lock = lock(db, tables).await?;
     let report = synchronise(db, tables, &[], false, &mut BusyTables::default()).await?;
-    match report.problems.first() {
-        None => Ok(report),
-        Some(problem) => Err(DbError::unexpected(problem.to_string())),
+    if let Some(problem) = report.problems.first() {
+        return Err(DbError::unexpected(problem.to_string()));
     }
+    for statement in capturing::drop_support(db.kind(), tables) {
+        db.execute(&statement, &[]).await?;
+    }
+    Ok(report)
 }
 
 async fn lock(db: &Database, tables: &Tables) -> Result<NodeLock, DbError> {

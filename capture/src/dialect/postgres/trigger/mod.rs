@@ -21,6 +21,7 @@ pub(crate) use record::selected_row;
 use crate::dialect::trigger::{Capture, Event, RenderedTrigger, TriggerSpec};
 use symstream_shared::captured::SHAPE_OF;
 use symstream_shared::db::DatabaseKind;
+use symstream_shared::schema::Tables;
 
 const KIND: DatabaseKind = DatabaseKind::Postgres;
 
@@ -42,6 +43,13 @@ pub(crate) fn support(spec: &TriggerSpec<'_>) -> Vec<String> {
             spec.home_table("table_columns"),
         ),
     ]
+}
+
+/// Removes the functions of [`support`], which are in the schema of the `sym_` tables.
+pub(crate) fn drop_support(tables: &Tables) -> Vec<String> {
+    ["table_shape", "table_columns"]
+        .map(|function| format!("drop function if exists {}(oid)", tables.name(function)))
+        .into()
 }
 
 /// A table's columns as CSV: of each its name, its type's `oid`, and its place in the primary key, if it has one.
