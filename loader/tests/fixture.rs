@@ -39,6 +39,12 @@ impl Running {
         Self { task, shutdown }
     }
 
+    /// As a crash ends it.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|err| err.is_cancelled()));
+    }
+
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.expect("no panic").expect("asked to stop");

@@ -328,3 +328,97 @@ async fn a_lane_that_is_loaded_catches_up_while_more_comes() {
     );
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn tables_are_cleared_whatever_refers_to_what() {
+    for kind in KINDS {
+        // GIVEN rows that refer to rows of their own table, and tables that refer to each other
+        let fixture = Fixture::of(kind, &["default"]).await;
+        fixture.register().await;
+        let circle = kind != DatabaseKind::Mysql;
+        let back = if circle {
+            "insert into b values (1, 1); update a set b = 1"
+        } else {
+            "insert into b values (1, null)"
+        };
+        for statement in [
+            "create table tree (id int primary key, parent int references tree (id))",
+            "insert into tree values (1, null), (2, 1), (3, 2), (5, 3), (4, 5)",
+            "create table a (id int primary key, b int)",
+            "create table b (id int primary key, a int references a (id))",
+            "create table leaf (id int primary key, a int references a (id))",
+            "insert into a values (1, null)",
+            "insert into leaf values (1, 1)",
+            back,
+        ] {
+            fixture.db.run(statement).await;
+        }
+        if kind == DatabaseKind::Postgres {
+            fixture
+                .db
+                .run("alter table a add foreign key (b) references b (id)")
+                .await;
+        }
+        // WHEN they are cleared, in whatever order THEN they are empty
+        let agent = Running::start(&fixture.engine);
+        let clear = ["a", "b", "leaf", "tree", "gone"].map(|table| ClearTable {
+            schema: None,
+            table: table.into(),
+        });
+        let what = LoadBegin {
+            clear: clear.into(),
+            ..LoadBegin::default()
+        };
+        fixture.publish(&begin(10, 0, what)).await;
+        fixture.load_is(10, "NE").await;
+        for table in ["a", "b", "leaf", "tree"] {
+            let question = format!("select count(*) from {table}");
+            assert_eq!(fixture.db.number(&question).await, 0, "{kind} {table}");
+        }
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_loader_that_is_killed_at_any_time_neither_loses_nor_repeats() {
+    for kind in KINDS {
+        // GIVEN changes before a load, its rows, changes behind it, all on their way
+        let fixture = Fixture::of(kind, &["default"]).await;
+        fixture.register().await;
+        let text = |id: i64| id.to_string();
+        let change = |id, previous| batch("cloud", id, previous, &[&text(id), "change"]);
+        let mut parts: Vec<LanePart> = (1..10).map(|id| change(id, id - 1)).collect();
+        parts.push(begin(10, 0, clear_item()));
+        for id in 11..40 {
+            parts.push(row(10, id, id - 1, &[&text(id), "loaded"]));
+        }
+        for id in 40..60 {
+            parts.push(after(10, change(id, if id == 40 { 9 } else { id - 1 })));
+        }
+        parts.push(step(10, 60, 39, LoadStep::End));
+        parts.extend((61..70).map(|id| change(id, if id == 61 { 59 } else { id - 1 })));
+        fixture.publish_all(&parts).await;
+        // WHEN the loader is killed again and again, at other moments each time
+        for millis in [40, 90, 150, 220, 300] {
+            let agent = Running::start(&fixture.engine);
+            tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+            agent.kill().await;
+        }
+        // THEN everything is there in the end, and was applied once
+        let agent = Running::start(&fixture.engine);
+        fixture.lane_is_at("default", 69).await;
+        let ids: Vec<String> = (11..70).filter(|id| *id != 60).map(text).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        fixture.has(&ids).await;
+        assert_eq!(
+            fixture
+                .db
+                .rows("select batch_id from sym_incoming_batch_hist where status <> 'SK' group by batch_id having count(*) > 1")
+                .await,
+            Vec::<Vec<String>>::new(),
+            "{kind}"
+        );
+        assert_eq!(fixture.db.number(SPOOLED).await, 0, "{kind}");
+        agent.stop().await;
+    }
+}

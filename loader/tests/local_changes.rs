@@ -285,7 +285,7 @@ async fn a_change_that_commits_while_the_load_waits_for_it_stays() {
         };
         let waits = match kind {
             DatabaseKind::Postgres => "select count(*) from pg_stat_activity where wait_event_type = 'Lock'",
-            _ => "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
+            _ => "select count(*) from information_schema.processlist where state = 'Update'",
         };
         let commit = async {
             eventually(Duration::from_secs(30), "the load waits", || async {

@@ -71,6 +71,10 @@ pub(crate) trait Dialect: Send + Sync {
     /// Deletes all rows but those with these keys.
     fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement;
 
+    /// Deletes those of these rows that no other row refers to; `None` where a delete looks at references only once all of
+    /// its rows are gone.
+    fn clear_childless(&self, table: &Target, spared: &[Vec<Param>]) -> Option<Statement>;
+
     /// Has a row when the row with this key exists.
     fn exists(&self, table: &Target, key: &[Param]) -> Statement;
 

@@ -2,7 +2,7 @@
 //! no other way that does not also insert.
 
 use super::key_text::KeyText;
-use super::{Dialect, KeyedRow, Statement, Writing, names};
+use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Unfit};
 use symstream_shared::catalog::{ColumnDef, TableDef};
@@ -90,6 +90,22 @@ impl Dialect for Mysql {
 
     fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
         self.clear_but_keys(table, spared)
+    }
+
+    fn clear_childless(&self, table: &Target, spared: &[Vec<Param>]) -> Option<Statement> {
+        let all = self.clear_but_keys(table, spared);
+        // Row by row, and children often have the higher keys.
+        let order: Vec<String> = key_columns(table)
+            .map(|(_, column)| format!("{} desc", column.sql_name))
+            .collect();
+        Some(Statement {
+            sql: format!(
+                "{} order by {}",
+                all.sql.replacen("delete from", "delete ignore from", 1),
+                order.join(", ")
+            ),
+            ..all
+        })
     }
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {

@@ -138,6 +138,10 @@ impl Dialect for Postgres {
         }
     }
 
+    fn clear_childless(&self, _table: &Target, _spared: &[Vec<Param>]) -> Option<Statement> {
+        None
+    }
+
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         Statement {
             sql: format!(

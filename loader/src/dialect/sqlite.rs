@@ -83,6 +83,10 @@ impl Dialect for Sqlite {
         self.clear_but_keys(table, spared)
     }
 
+    fn clear_childless(&self, _table: &Target, _spared: &[Vec<Param>]) -> Option<Statement> {
+        None
+    }
+
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         self.find_by_key(table, key)
     }

@@ -97,10 +97,10 @@ impl LoadSteps<'_> {
             .iter()
             .map(|&(channel, batch_id)| (channel.to_owned(), batch_id));
         let mut own = OwnChanges::new(self.tables, self.source, seen.collect(), self.history);
-        for table in &begin.clear {
-            applier.clear(sql, table, &mut own).await.map_err(Ended::Apply)?;
-        }
-        Ok(())
+        applier
+            .clear(sql, &begin.clear, &mut own)
+            .await
+            .map_err(Ended::Apply)
     }
 }
 

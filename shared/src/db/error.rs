@@ -55,6 +55,15 @@ impl DbError {
         }
     }
 
+    /// Whether a row could not go because another one refers to it.
+    pub fn is_reference_violation(&self, kind: DatabaseKind) -> bool {
+        match kind {
+            DatabaseKind::Postgres => matches!(self.sql_state.as_str(), "23503" | "23001"),
+            DatabaseKind::Mysql => self.sql_code == 1451,
+            DatabaseKind::Sqlite => matches!(self.sql_code, 787 | 1811),
+        }
+    }
+
     pub(super) fn from_sqlx(kind: DatabaseKind, err: sqlx::Error) -> Self {
         match err {
             sqlx::Error::Database(database) => Self::from_database(kind, database.as_ref()),
