@@ -4,24 +4,25 @@ mod begin;
 mod circles;
 mod condition;
 mod estimate;
+mod steps;
 mod tombstones;
 
 pub(super) use self::begin::{Options, begin};
 pub(super) use self::estimate::estimate;
+pub(super) use self::steps::Arranged;
 pub(super) use self::tombstones::{Tombstones, tombstones};
 
-use self::circles::{ForeignKey, ParentsFirst, foreign_keys, has_value};
-use self::condition::{LooksAt, Wanted, in_parentheses};
-use super::order::{TableName, order};
+use self::circles::foreign_keys;
+use self::condition::{LooksAt, Wanted};
+use super::order::TableName;
 use crate::decode::{HistCache, Layout};
-use crate::dialect::reading::selected_row;
 use crate::error::Error;
 use crate::source::Source;
 use std::collections::HashSet;
 use std::sync::Arc;
 use symstream_shared::catalog::{self, TableDef};
 use symstream_shared::cell::Cell;
-use symstream_shared::db::{DatabaseKind, Row, Sql};
+use symstream_shared::db::{Row, Sql};
 use symstream_shared::id::GroupId;
 use symstream_shared::model::{Config, Node, Rule, Trigger};
 use symstream_shared::wire::{Change, Operation, TableInfo};
@@ -280,187 +281,6 @@ impl Captured {
 /// The table at the target.
 fn target(rule: &Rule) -> (Option<&str>, &str) {
     (rule.target_schema.as_deref(), &rule.target_table)
-}
-
-/// The readings of a plan, in their order.
-pub(super) struct Arranged {
-    /// The tables, parents first.
-    pub tables: Vec<Planned>,
-    /// The rows of each of them.
-    inserts: Vec<RowStep>,
-    /// The values that come when all rows are there.
-    updates: Vec<RowStep>,
-}
-
-/// One reading of rows.
-pub(super) struct RowStep {
-    /// What is selected.
-    pub table: LoadTable,
-    /// Inserts, or updates of what was inserted before.
-    pub operation: Operation,
-    /// Tables that refer to each other and can not be opened have the same number.
-    pub circle: Option<u32>,
-}
-
-impl Arranged {
-    /// Puts the tables in order. Of each those rows are read for which `condition` holds too.
-    fn new(kind: DatabaseKind, planned: Vec<Planned>, keys: &[ForeignKey], condition: Option<&str>) -> Self {
-        let keys: Vec<&ForeignKey> = keys
-            .iter()
-            .filter(|key| planned.iter().any(|table| table.name == key.child))
-            .collect();
-        let references: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let mut children = planned.iter().filter(|table| table.name == key.child);
-                let opens = |child: &Planned| !key.can_be_null(&child.table, &child.layout).is_empty();
-                key.reference(children.all(opens))
-            })
-            .collect();
-        let names: Vec<_> = planned
-            .iter()
-            .map(|table| (table.name.clone(), table.load_order))
-            .collect();
-        let mut placed = order(&names, &references);
-        let mut circles = placed
-            .iter()
-            .filter_map(|placed| placed.circle)
-            .max()
-            .unwrap_or(0);
-        let mut inserts = Vec::new();
-        let mut updates = Vec::new();
-        for place in 0..placed.len() {
-            let child = &planned[placed[place].index];
-            let comes_later = |key: &ForeignKey| {
-                placed[place + 1..]
-                    .iter()
-                    .any(|other| planned[other.index].name == key.parent && key.parent != key.child)
-            };
-            let mut later: Vec<usize> = Vec::new();
-            let mut own_parents: Vec<&ForeignKey> = Vec::new();
-            for key in keys.iter().filter(|key| key.child == child.name) {
-                if !key.is_to_itself() && !comes_later(key) {
-                    continue;
-                }
-                let columns = key.can_be_null(&child.table, &child.layout);
-                if columns.is_empty() && key.is_to_itself() {
-                    own_parents.push(key);
-                } else if columns.is_empty() {
-                    tracing::warn!(
-                        table = child.name.name,
-                        refers_to = key.parent.name,
-                        in_one_batch = placed[place].circle.is_some(),
-                        "the rows of a load go to a target before the rows that they refer to, whose columns can not be \
-                         null; it takes them only where its foreign key is deferred or not there"
-                    );
-                }
-                later.extend(columns);
-            }
-            later.sort_unstable();
-            later.dedup();
-            let parents_first = match own_parents.as_slice() {
-                [key] => Some(key.parents_first(kind, &child.table)),
-                [] => None,
-                several => {
-                    tracing::warn!(
-                        table = child.name.name,
-                        foreign_key_count = several.len(),
-                        "the rows of a load can not be sent parents first: the table refers to itself in several ways, \
-                         in columns that can not be null; they go in one batch"
-                    );
-                    if placed[place].circle.is_none() {
-                        circles += 1;
-                        placed[place].circle = Some(circles);
-                    }
-                    None
-                }
-            };
-            let read =
-                |later_only: bool| child.reading(kind, condition, &later, later_only, parents_first.as_ref());
-            inserts.push(RowStep {
-                table: read(false),
-                operation: Operation::Insert,
-                circle: placed[place].circle,
-            });
-            if !later.is_empty() {
-                updates.push(RowStep {
-                    table: read(true),
-                    operation: Operation::Update,
-                    circle: None,
-                });
-            }
-        }
-        let mut planned: Vec<Option<Planned>> = planned.into_iter().map(Some).collect();
-        Self {
-            tables: placed
-                .iter()
-                .filter_map(|placed| planned[placed.index].take())
-                .collect(),
-            inserts,
-            updates,
-        }
-    }
-
-    /// The readings of rows.
-    pub(super) fn into_rows(self) -> impl Iterator<Item = RowStep> {
-        self.inserts.into_iter().chain(self.updates)
-    }
-}
-
-impl Planned {
-    /// The rows, or those whose values in the `later` columns come as an update.
-    fn reading(
-        &self,
-        kind: DatabaseKind,
-        condition: Option<&str>,
-        later: &[usize],
-        later_only: bool,
-        parents_first: Option<&ParentsFirst>,
-    ) -> LoadTable {
-        let parents_first = parents_first.filter(|_| !later_only);
-        let columns: Vec<_> = self
-            .layout
-            .table
-            .columns
-            .iter()
-            .filter_map(|column| self.table.column(&column.name))
-            .collect();
-        let mut fields = vec![selected_row(kind, "t", &columns)];
-        fields.extend(self.wanted.flags.iter().cloned());
-        let mut conditions: Vec<String> = self
-            .wanted
-            .condition
-            .iter()
-            .map(|text| format!("({text})"))
-            .collect();
-        conditions.extend(condition.map(in_parentheses));
-        let mut layout = Arc::clone(&self.layout);
-        if later_only {
-            conditions.push(format!("({})", has_value(kind, &self.layout, later)));
-            // The rest of the row is there, and may have changed.
-            let mut changed = Layout::clone(&layout);
-            Arc::make_mut(&mut changed.table).column_level = true;
-            layout = Arc::new(changed);
-        }
-        let filter = match conditions.is_empty() {
-            true => String::new(),
-            false => format!(" where {}", conditions.join(" and ")),
-        };
-        let select = format!(
-            "{with}select {fields} from {table} t{join}{filter}{order}",
-            with = parents_first.map_or("", |tree| &tree.with),
-            fields = fields.join(", "),
-            table = kind.quote_table(self.table.schema.as_deref(), &self.table.name),
-            join = parents_first.map_or("", |tree| &tree.join),
-            order = parents_first.map_or("", |_| ParentsFirst::ORDER),
-        );
-        LoadTable {
-            layout,
-            select,
-            wanted: self.wanted.clone(),
-            later: later.to_vec(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,14 @@ impl ForeignKey {
         self.child == self.parent
     }
 
+    /// Whether all columns of the table that refers are captured.
+    pub(super) fn is_captured(&self, table: &TableDef, layout: &Layout) -> bool {
+        self.columns.iter().all(|name| {
+            let column = table.column_ignoring_case(name);
+            column.is_some_and(|column| layout.table.columns.iter().any(|known| known.name == column.name))
+        })
+    }
+
     /// The columns that may be null for a while, as indexes into what is captured of the table. Without them the key can
     /// not come later.
     pub(super) fn can_be_null(&self, table: &TableDef, layout: &Layout) -> Vec<usize> {

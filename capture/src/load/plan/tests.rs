@@ -1,7 +1,9 @@
 //! Plans of real databases, and what they read there.
 
+mod begin;
 mod circles;
 mod rules;
+mod tombstones;
 mod world;
 
 use self::world::World;

@@ -2,15 +2,20 @@
 
 use crate::answers::Asker;
 use crate::configuration::own_configuration;
+use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
+use crate::error::Error;
 use crate::load::plan;
+use crate::load::plan_api::{self, LoadPlan, LoadTargets};
+use crate::load::rows::ChangeTaker;
 use crate::sync_triggers::sync_triggers;
 use crate::testing::TestNode;
+use std::sync::Arc;
 use symstream_shared::cell::Cell;
-use symstream_shared::db::{DatabaseKind, Sql, TxKind};
+use symstream_shared::db::{DatabaseKind, Sql, Tx, TxKind};
 use symstream_shared::id::NodeId;
 use symstream_shared::model::{BoundExpression, Config, RuleKind};
-use symstream_shared::wire::{Change, Operation, Rows, RuleAnswers, TableInfo};
+use symstream_shared::wire::{Change, LoadBegin, Operation, Rows, RuleAnswers, TableInfo};
 
 pub(super) struct World {
     pub node: TestNode,
@@ -75,6 +80,65 @@ impl World {
         changes
     }
 
+    /// Every row of `sym_data`.
+    pub async fn captured(&self) -> DataRuns {
+        let mut conn = self.node.source.database.conn().await.expect("connection");
+        let rows = conn
+            .query("select data_id from sym_data order by data_id", &[])
+            .await;
+        let mut runs = DataRuns::default();
+        for row in rows.expect("rows") {
+            runs.push(row.int(0).expect("id"));
+        }
+        runs
+    }
+
+    /// The whole plan of a load of `nodes`.
+    async fn plan(&self, snapshot: &mut Tx, nodes: &[&str], uncut: &DataRuns, clear_first: bool) -> LoadPlan {
+        let config = self.config().await;
+        let node = |id: &&str| &config.nodes[&NodeId::new(*id).expect("id")];
+        let targets = LoadTargets {
+            load_id: 1,
+            nodes: nodes.iter().map(node).collect(),
+            clear_first,
+            uncut: uncut.clone(),
+        };
+        let planned = plan_api::plan(snapshot, &self.node.source, &config, &targets).await;
+        planned.expect("plan")
+    }
+
+    /// The deletes that the load sends, each with the target's table and the key.
+    pub async fn tombstones(&self, nodes: &[&str], uncut: &DataRuns) -> Vec<String> {
+        let mut snapshot = self
+            .node
+            .source
+            .database
+            .begin(TxKind::ReadOnly)
+            .await
+            .expect("snapshot");
+        let plan = self.plan(&mut snapshot, nodes, uncut, false).await;
+        let mut deletes = Deletes(Vec::new());
+        for step in &plan.steps {
+            step.read(&mut snapshot, &mut deletes).await.expect("step");
+        }
+        deletes.0
+    }
+
+    /// How the load of one node begins, and how many rows it is said to have.
+    pub async fn begin(&self, node: &str, clear_first: bool) -> (LoadBegin, i64) {
+        let mut snapshot = self
+            .node
+            .source
+            .database
+            .begin(TxKind::ReadOnly)
+            .await
+            .expect("snapshot");
+        let plan = self
+            .plan(&mut snapshot, &[node], &DataRuns::default(), clear_first)
+            .await;
+        (plan.begin, plan.row_estimate)
+    }
+
     /// Why there is no plan.
     pub async fn plan_error(&self, node: &str) -> String {
         let source = &self.node.source;
@@ -99,6 +163,16 @@ impl World {
             format!("{letter}{} {row}{circle}", table.target_table)
         });
         texts.collect()
+    }
+
+    /// The same, the rows of each table sorted.
+    pub async fn loaded_in_steps(&self, node: &str) -> Vec<String> {
+        let mut loaded = self.loaded(node).await;
+        let step = |text: &String| text.split(|c: char| c.is_ascii_digit()).next().map(str::to_owned);
+        loaded
+            .chunk_by_mut(|one, next| step(one) == step(next))
+            .for_each(<[String]>::sort_unstable);
+        loaded
     }
 
     /// The same, sorted: a database gives rows in any order.
@@ -182,6 +256,19 @@ impl World {
             }
         }
         rows
+    }
+}
+
+/// The deletes of a load.
+struct Deletes(Vec<String>);
+
+impl ChangeTaker for Deletes {
+    async fn take(&mut self, table: &Arc<TableInfo>, change: Change) -> Result<(), Error> {
+        if change.operation == Operation::Delete {
+            let key = change.old.as_deref().map(values).unwrap_or_default();
+            self.0.push(format!("{} {key}", table.target_table));
+        }
+        Ok(())
     }
 }
 
