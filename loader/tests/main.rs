@@ -4,6 +4,7 @@ mod agent;
 mod contact;
 mod fixture;
 mod following;
+mod group;
 mod ledger;
 mod loads;
 mod local_changes;
