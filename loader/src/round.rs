@@ -176,9 +176,11 @@ impl<'a> Round<'a> {
         let mut conn = self.context.database.conn().await?;
         for (source, lane) in &self.lanes {
             let mut results = Vec::new();
-            let done = (lane.position(), BatchStatus::Ok);
+            // A lane that jumped to a load has applied nothing there: the load's own lane tells of that batch.
+            let jumped = lane.position() == lane.load().floor;
+            let done = (!jumped).then_some((lane.position(), BatchStatus::Ok));
             let held = lane.hold().map(|hold| (hold.batch_id, BatchStatus::Error));
-            for (batch_id, status) in std::iter::once(done).chain(held) {
+            for (batch_id, status) in done.into_iter().chain(held) {
                 results.extend(self.ledger.result(&mut conn, source, batch_id, status).await?);
             }
             if !results.is_empty() {

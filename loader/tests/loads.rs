@@ -2,9 +2,12 @@
 
 use crate::fixture::{Fixture, PATIENCE, Running, batch, in_channel};
 use crate::node::{KINDS, item, rows};
+use std::time::Duration;
+use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::db::DatabaseKind;
-use symstream_shared::wire::{ClearTable, LanePart, LoadBegin, LoadPart, LoadStep, Rows};
+use symstream_shared::wire::{ClearTable, LanePart, LoadBegin, LoadPart, LoadStep, Message, Rows};
 use symstream_tests::eventually::eventually;
+use tokio::time::timeout;
 
 /// A batch of load `load_id` from `cloud`.
 pub fn step(load_id: i64, batch_id: i64, previous: i64, step: LoadStep) -> LanePart {
@@ -69,6 +72,22 @@ impl Fixture {
         .await;
     }
 
+    /// `<channel> <batch>` of every batch that the source was told to be applied.
+    async fn told(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Ok(delivery) = timeout(Duration::from_secs(1), self.statuses.next()).await {
+            let Ok(Message::Status(report)) = Message::decode(delivery.body()) else {
+                continue;
+            };
+            let done = report
+                .results
+                .iter()
+                .filter(|result| result.status == BatchStatus::Ok);
+            told.extend(done.map(|result| format!("{} {}", report.channel, result.batch_id)));
+        }
+        told
+    }
+
     async fn load_is(&self, load_id: i64, status: &str) {
         let question = format!(
             "select count(*) from sym_incoming_load where source_node_id = 'cloud' and load_id = {load_id} \
@@ -91,7 +110,7 @@ const SPOOLED: &str = "select count(*) from sym_incoming_spool";
 async fn what_comes_after_a_load_waits_for_its_end() {
     for kind in KINDS {
         // GIVEN a lane that stands at batch 3 and is held by batch 5, and one of the same source that nothing has come in
-        let fixture = Fixture::of(kind, &["default", "other"]).await;
+        let mut fixture = Fixture::of(kind, &["default", "other"]).await;
         fixture.register().await;
         fixture
             .db
@@ -138,6 +157,10 @@ async fn what_comes_after_a_load_waits_for_its_end() {
         fixture.publish(&row(10, 15, 11, &["2", "new"])).await;
         fixture.has(&["1", "2", "100"]).await;
         assert_eq!(fixture.db.number(SPOOLED).await, 3, "{kind}");
+        // A lane that jumped has applied nothing that it could tell of.
+        let told = fixture.told().await;
+        assert!(told.contains(&"reload 10".to_owned()), "{kind}: {told:?}");
+        assert!(!told.contains(&"default 10".to_owned()), "{kind}: {told:?}");
 
         // WHEN it is complete THEN they go on, each once, and nobody spoke of errors but of batch 5.
         fixture.publish(&step(10, 16, 15, LoadStep::End)).await;

@@ -75,7 +75,7 @@ mod tests {
         news.tell(&source);
         for ear in &mut ears {
             ear.news().await;
-            assert_eq!(ear.moved(), [source.clone()]);
+            assert_eq!(ear.moved(), std::slice::from_ref(&source));
             assert_eq!(ear.moved(), []);
         }
         assert_eq!(news.listen().moved(), []);
