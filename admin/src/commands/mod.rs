@@ -69,7 +69,7 @@ pub enum Command {
     #[command(
         long_about = "Sends nodes all rows that belong to them, as soon as they are registered. Nodes that are asked for \
                       together are loaded together: what is the same for them is read once.",
-        after_help = "Examples:\n  symadmin --engine cloud-1 reload-node 2\n  symadmin --engine cloud-1 reload-node --group local"
+        after_help = "Example:\n  symadmin --engine cloud-1 reload-node 2\n  symadmin --engine cloud-1 reload-node --group local"
     )]
     ReloadNode(reload_node::Args),
     /// Ends the loads of nodes: they go on with what they have got of them
@@ -115,7 +115,7 @@ pub enum Command {
     ShowBatch(show_batch::Args),
     /// Shows, for each node and channel, what waits, what is on the way and what failed
     #[command(
-        after_help = "Examples:\n  symadmin --engine cloud-1 status\n  symadmin --engine cloud-1 status --watch"
+        after_help = "Example:\n  symadmin --engine cloud-1 status\n  symadmin --engine cloud-1 status --watch"
     )]
     Status(status::Args),
     /// Reads one message's bytes on stdin and prints it as JSON

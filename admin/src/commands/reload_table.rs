@@ -16,8 +16,8 @@ const NAMED_MAX: usize = 20;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The node's id, or its external id; several separated by commas
-    #[arg(value_name = "NODE[,NODE…]", value_delimiter = ',')]
-    nodes: Vec<String>,
+    #[arg(value_name = "NODE")]
+    nodes: String,
     /// The tables at this engine's database, as TABLE or SCHEMA.TABLE
     #[arg(value_name = "TABLE", required = true)]
     tables: Vec<String>,
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &EngineContext, args: &Args) -> Result<(), Fail
     let mut tx = context.database.begin(TxKind::Write).await?;
     let captures = captures(&mut tx, context).await?;
     let mut told = Vec::new();
-    for name in &args.nodes {
+    for name in args.nodes.split(',') {
         told.push(request(&mut tx, context, args, &captures, name).await?);
     }
     tx.commit().await?;
