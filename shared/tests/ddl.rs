@@ -280,3 +280,30 @@ async fn what_a_description_can_not_say_is_told_with_its_place() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_reference_to_a_table_that_is_not_here_is_left_out_and_names_stay_apart() {
+    let databases = databases().await;
+    let table = |name: &str| {
+        format!(
+            "<table name=\"{name}\"><column name=\"id\" type=\"INTEGER\" primaryKey=\"true\" required=\"true\"/>\
+             <column name=\"other\" type=\"INTEGER\"/><foreign-key name=\"fk\" foreignTable=\"gone\">\
+             <reference local=\"other\" foreign=\"id\"/></foreign-key>\
+             <foreign-key name=\"fk2\" foreignTable=\"a\"><reference local=\"other\" foreign=\"id\"/></foreign-key>\
+             <index name=\"by_other\"><index-column name=\"other\"/><index-column name=\"id\"/></index></table>"
+        )
+    };
+    for database in &databases.all {
+        let xml = format!("<database>{}{}</database>", table("a"), table("b"));
+        assert_eq!(create(database, &xml).await, ["a", "b"], "{}", database.kind());
+        database
+            .run("insert into a (id, other) values (1, null); insert into b (id, other) values (1, 1)")
+            .await;
+        let orphan = database.try_run("insert into b (id, other) values (2, 9)").await;
+        assert!(
+            orphan.is_err(),
+            "{}: the other reference is there",
+            database.kind()
+        );
+    }
+}

@@ -115,7 +115,7 @@ pub async fn import_xml(database: &Database, file: &Path, lower_case: bool) -> R
     let mut reader = DatabaseReader::new(open(file)?, lower_case);
     let next_row = || {
         loop {
-            match reader.next()? {
+            match reader.next_item()? {
                 Some(Item::Row(row)) => return Ok(Some(row)),
                 Some(Item::Table(_)) => {}
                 None => return Ok(None),
@@ -192,7 +192,7 @@ fn open(file: &Path) -> Result<BufReader<File>, ImportError> {
 fn read_tables(file: &Path, lower_case: bool) -> Result<Vec<Table>, ImportError> {
     let mut reader = DatabaseReader::new(open(file)?, lower_case);
     let mut tables: Vec<Table> = Vec::new();
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.next_item()? {
         let Item::Table(table) = item else { continue };
         if tables.iter().any(|before| before.name == table.name) {
             return Err(ImportError::Table {

@@ -43,7 +43,7 @@ impl Creation<'_> {
 pub async fn create_missing(sql: &mut dyn Sql, xml: &str) -> Result<Vec<String>, DdlError> {
     let mut tables = Vec::new();
     let mut reader = DatabaseReader::new(xml.as_bytes(), false);
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.next_item()? {
         if let Item::Table(table) = item {
             tables.push(table);
         }

@@ -20,7 +20,7 @@ const SHOP: &str = r#"<database>
 fn sql(kind: DatabaseKind, xml: &str) -> Result<Statements, String> {
     let mut reader = DatabaseReader::new(xml.as_bytes(), false);
     let mut tables = Vec::new();
-    while let Some(Item::Table(table)) = reader.next().expect("valid") {
+    while let Some(Item::Table(table)) = reader.next_item().expect("valid") {
         tables.push(table);
     }
     create(dialect::of(kind), &tables.iter().collect::<Vec<_>>(), &tables)

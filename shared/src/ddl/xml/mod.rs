@@ -133,7 +133,7 @@ impl<R: BufRead> DatabaseReader<R> {
     /// # Errors
     /// [`XmlError`] when the file can not be read, is no XML, or has an element in a place where it means
     /// nothing.
-    pub fn next(&mut self) -> Result<Option<Item>, XmlError> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, XmlError> {
         let mut buffer = Vec::new();
         loop {
             buffer.clear();

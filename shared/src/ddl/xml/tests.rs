@@ -4,7 +4,7 @@ use crate::ddl::ReferenceAction;
 fn items(xml: &str) -> Result<Vec<Item>, XmlError> {
     let mut reader = DatabaseReader::new(xml.as_bytes(), true);
     let mut items = Vec::new();
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.next_item()? {
         items.push(item);
     }
     Ok(items)
