@@ -43,6 +43,7 @@ async fn nodes_that_come_go_and_return_have_what_their_group_gets_stored_once() 
     let configuration = Configuration::default()
         .link("cloud", "shop")
         .table("item", "main")
+        .and("update sym_node_group_link set data_event_action = 'P'")
         .and(
             "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
              values ('ALL', 'ALL', 'group.broadcast.nodes.min', '2')",
@@ -69,18 +70,25 @@ async fn nodes_that_come_go_and_return_have_what_their_group_gets_stored_once() 
     cloud.database.run(&enable(1)).await;
     network.symadmin(&cloud, &["reload-node", "m"]).await.ok();
     write(&cloud, 300, 20).await;
-    // AND the rule becomes one that is not the same for all, and back again
-    for ping_back in [1, 0] {
-        let sql = format!("update sym_trigger_router set ping_back_enabled = {ping_back}");
-        cloud.database.run(&sql).await;
-        write(&cloud, 400 + 100 * ping_back, 20).await;
+    // AND the rule becomes one that is not the same for all, and back again, and so does the link
+    for (first, edit) in [
+        (
+            400,
+            "update sym_trigger set node_select = 'c.node_id is not null'",
+        ),
+        (500, "update sym_trigger set node_select = null"),
+        (600, "update sym_node_group_link set data_event_action = 'W'"),
+        (700, "update sym_node_group_link set data_event_action = 'P'"),
+    ] {
+        cloud.database.run(edit).await;
+        write(&cloud, first, 20).await;
     }
     // THEN all have all of it
     loaded(&cloud, "m").await;
     for shop in &shops {
         become_equal(&cloud.database, &shop.database, ITEM).await;
     }
-    quiet(&[&cloud, &shops[0], &shops[1], &shops[2]]).await;
+    quiet(&[&cloud]).await;
 
     // AND once all are there, what is captured is stored once and not once for each.
     let before = Stored::look(&network.nats.url()).await;
@@ -95,7 +103,7 @@ async fn nodes_that_come_go_and_return_have_what_their_group_gets_stored_once() 
         )
         .await;
     }
-    quiet(&[&cloud, &shops[0], &shops[1], &shops[2]]).await;
+    quiet(&[&cloud]).await;
     let captured = cloud.database.number(batches).await - first;
     let stored = Stored::look(&network.nats.url()).await.since(&before);
     assert_eq!(i64::try_from(stored["SYM_GROUP"]).expect("few"), captured);

@@ -42,7 +42,7 @@ pub async fn run(seed: u64, plans: &[Plan], history: &History) {
         report.display()
     );
     eprintln!("{}", plan.summary());
-    let mut sites = start(&mut network, plan, history).await;
+    let mut sites = start(&mut network, plan, history, group_nodes_min(seed)).await;
     let databases: Vec<TestDatabase> = sites.iter().map(|site| site.database.clone()).collect();
     ready(&network, plan, &sites).await;
     let mut missed: Vec<Missed> = Vec::new();
@@ -99,7 +99,7 @@ pub async fn run(seed: u64, plans: &[Plan], history: &History) {
     }
 }
 
-async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Site> {
+async fn start(network: &mut Network, plan: &Plan, history: &History, group_nodes_min: u64) -> Vec<Site> {
     let mut sites: Vec<Site> = Vec::new();
     for node in &plan.nodes {
         let site = match sites.first() {
@@ -112,6 +112,11 @@ async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Sit
         sites.push(site);
     }
     network.configure(&sites[0], &plan.sql()).await;
+    let group_nodes_min = format!(
+        "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
+         values ('ALL', 'ALL', 'group.broadcast.nodes.min', '{group_nodes_min}')"
+    );
+    sites[0].database.run(&group_nodes_min).await;
     for transaction in &history.before {
         let script = script(plan, plan.nodes[0].kind, transaction);
         sites[0].database.transaction(&script.sql).await;
@@ -133,6 +138,15 @@ async fn start(network: &mut Network, plan: &Plan, history: &History) -> Vec<Sit
         network.run(site);
     }
     sites
+}
+
+/// From how many nodes on a group gets what is the same for all in messages of its own: by odd seeds as soon as it can.
+fn group_nodes_min(seed: u64) -> u64 {
+    match seed % 4 {
+        1 => 1,
+        3 => 2,
+        _ => 10,
+    }
 }
 
 /// Whether the registration server sends rows to the node's group.
