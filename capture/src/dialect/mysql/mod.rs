@@ -4,7 +4,7 @@ pub(super) mod foreign_keys;
 mod gaps;
 pub(super) mod reader;
 pub(super) mod row_set;
-pub(super) mod statistics;
 mod settling;
+pub(super) mod statistics;
 pub(super) mod survey;
 pub(super) mod trigger;

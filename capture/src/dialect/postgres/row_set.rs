@@ -88,9 +88,15 @@ pub(crate) async fn key_equals(
     asked: &str,
 ) -> Result<Option<String>, DbError> {
     // JSON that is equal as such may be another text.
-    Ok(Some(if compares_typed(column.logical) && column.logical != LogicalType::Json {
-        format!("{} = {}", own.0, typed(sql, table, &column.name, column.logical, asked).await?)
-    } else {
-        format!("{} = {asked}", own.1)
-    }))
+    Ok(Some(
+        if compares_typed(column.logical) && column.logical != LogicalType::Json {
+            format!(
+                "{} = {}",
+                own.0,
+                typed(sql, table, &column.name, column.logical, asked).await?
+            )
+        } else {
+            format!("{} = {asked}", own.1)
+        },
+    ))
 }

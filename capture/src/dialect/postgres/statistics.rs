@@ -1,6 +1,6 @@
 //! How many rows a table has, on PostgreSQL.
 
-use symstream_shared::db::{Param};
+use symstream_shared::db::Param;
 
 /// A query for the number of a table's rows, as its statistics say.
 pub(crate) fn row_estimate(schema: Option<&str>, table: &str) -> (String, Vec<Param>) {

@@ -216,7 +216,11 @@ mod tests {
         };
         let xml = format!("{}{}{}", document_start(), table(&written), document_end());
         let mut reader = DatabaseReader::new(xml.as_bytes(), false);
-        assert_eq!(reader.next_item().expect("valid"), Some(Item::Table(written)), "{xml}");
+        assert_eq!(
+            reader.next_item().expect("valid"),
+            Some(Item::Table(written)),
+            "{xml}"
+        );
         assert_eq!(reader.next_item().expect("valid"), None);
     }
 
