@@ -12,14 +12,14 @@ use symstream_tests::database::TestDatabase;
 use symstream_tests::eventually::eventually;
 
 /// A node with `item` and its trigger history, and the loader of its source's loads.
-struct Loaded {
-    node: Node,
+pub struct Loaded {
+    pub node: Node,
     loads: BatchLoader,
     position: i64,
 }
 
 impl Loaded {
-    async fn start(kind: DatabaseKind) -> Self {
+    pub async fn start(kind: DatabaseKind) -> Self {
         let node = Node::start(kind).await;
         node.db.run(CREATE_ITEM).await;
         for statement in [
@@ -40,7 +40,7 @@ impl Loaded {
         }
     }
 
-    async fn try_load(&mut self, part: &LanePart) -> Result<BatchResult, LoadError> {
+    pub async fn try_load(&mut self, part: &LanePart) -> Result<BatchResult, LoadError> {
         let key = BatchKey {
             source: source(),
             batch_id: part.batch_id,
@@ -53,14 +53,14 @@ impl Loaded {
         result
     }
 
-    async fn load(&mut self, part: &LanePart) {
+    pub async fn load(&mut self, part: &LanePart) {
         let kind = self.node.db.kind();
         self.try_load(part)
             .await
             .unwrap_or_else(|err| panic!("{kind}: {err}"));
     }
 
-    async fn items(&self) -> Vec<String> {
+    pub async fn items(&self) -> Vec<String> {
         self.node.rows("select id, name from item order by id").await
     }
 }

@@ -6,6 +6,7 @@ mod fixture;
 mod following;
 mod group;
 mod ledger;
+mod load_rows;
 mod loads;
 mod local_changes;
 mod node;

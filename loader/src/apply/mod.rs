@@ -19,7 +19,7 @@ use crate::target::{Target, TargetCache, TargetError};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use symstream_shared::cell::Cell;
-use symstream_shared::db::{DbError, Param, Sql};
+use symstream_shared::db::{DatabaseKind, DbError, Param, Sql};
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::{Change, Operation, Rows};
 
@@ -38,12 +38,25 @@ pub(crate) struct ApplyError {
 }
 
 impl ApplyError {
+    /// Whether it is a delete of a row that others refer to.
+    fn is_of_reference(&self, kind: DatabaseKind, change: &Change) -> bool {
+        let database = self.database.as_ref();
+        change.operation == Operation::Delete && database.is_some_and(|err| err.is_reference_violation(kind))
+    }
+
     /// Whether the same again works without anybody's help.
     pub(crate) fn is_passing(&self) -> bool {
         self.database
             .as_ref()
             .is_some_and(|err| err.disposition == Disposition::Retry)
     }
+}
+
+/// A delete that waits until the rows are gone that refer to its own.
+struct Refused {
+    /// Its place in the part.
+    index: usize,
+    err: ApplyError,
 }
 
 /// Why a single change failed, before its place in the batch is known.
@@ -65,6 +78,10 @@ pub(crate) struct Applier<'a> {
     origin: Origin<'a>,
     /// How many changes were written before the part in hand.
     written: i64,
+    /// Whether the changes are an initial load's.
+    of_load: bool,
+    /// The deletes of a load that a foreign key refuses as yet.
+    refused: Vec<Refused>,
     /// Time spent on fitting values.
     converting: Duration,
 }
@@ -76,6 +93,8 @@ impl<'a> Applier<'a> {
             cache,
             origin,
             written: 0,
+            of_load: false,
+            refused: Vec::new(),
             converting: Duration::ZERO,
         }
     }
@@ -163,9 +182,18 @@ impl<'a> Applier<'a> {
             if !(together && self.apply_together(sql, rows, target, run, from..to).await?) {
                 for index in from..to {
                     let change = &rows.changes[index];
-                    self.apply_one(sql, target, run.update.as_ref(), change, together)
-                        .await
-                        .map_err(|err| self.error(rows, index, err, Some(target)))?;
+                    let shape = run.update.as_ref();
+                    let applied = if self.of_load {
+                        self.apply_one_of_load(sql, target, shape, change, together).await
+                    } else {
+                        self.apply_one(sql, target, shape, change, together).await
+                    };
+                    match applied.map_err(|err| self.error(rows, index, err, Some(target))) {
+                        Err(err) if self.of_load && err.is_of_reference(sql.kind(), change) => {
+                            self.refused.push(Refused { index, err });
+                        }
+                        applied => applied?,
+                    }
                 }
             }
             from = to;
@@ -195,7 +223,7 @@ impl<'a> Applier<'a> {
         };
         let every_row = match run.operation {
             Operation::Insert => false,
-            Operation::Update => true,
+            Operation::Update => !self.of_load,
             // One that is not there is no concern, unless another row is taken for it.
             Operation::Delete => self
                 .params(target, key_row(&rows.changes[first]), &target.key)

@@ -30,6 +30,10 @@ impl Applier<'_> {
                 {
                     return Ok(());
                 }
+                if self.of_load {
+                    // The load has brought the row before, or knows none: it is gone since, or was never here.
+                    return Ok(());
+                }
                 self.insert_row(sql, target, new_row(change), false).await
             }
             Operation::Delete => {
@@ -46,6 +50,29 @@ impl Applier<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The same for a change of a load, of which a delete may be refused and the rest goes on.
+    pub(super) async fn apply_one_of_load(
+        &mut self,
+        sql: &mut dyn Sql,
+        target: &Target,
+        update: Option<&UpdateShape>,
+        change: &Change,
+        likely: bool,
+    ) -> Result<(), RowError> {
+        if change.operation != Operation::Delete || !self.dialect.writing().failure_ends_transaction {
+            return self.apply_one(sql, target, update, change, likely).await;
+        }
+        savepoint::RUN.set(sql).await?;
+        match self.apply_one(sql, target, update, change, likely).await {
+            Ok(()) => Ok(savepoint::RUN.release(sql).await?),
+            Err(RowError::Database(err)) => {
+                savepoint::RUN.take_back(sql, Some(&err)).await?;
+                Err(RowError::Database(err))
+            }
+            Err(other) => Err(other),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Writing the rows of an initial load, but for those that this node has changed itself and the load does not know.
 
-use super::{Applier, ApplyError, RowError, savepoint};
+use super::{Applier, ApplyError, Refused, RowError, savepoint};
 use crate::own_changes::{KeyText, OwnChanges, OwnChangesError};
 use crate::target::{Target, TargetError};
 use std::collections::{HashMap, HashSet};
@@ -11,8 +11,16 @@ use symstream_shared::wire::{Change, Rows};
 /// its application waits for the rows that are written here.
 const PIECE: usize = 500;
 
+/// What became of a piece.
+struct Written {
+    count: usize,
+    /// The deletes of rows that others refer to, and what the database says of each.
+    referenced: Vec<(Change, ApplyError)>,
+}
+
 impl Applier<'_> {
-    /// Writes the changes of one part of a load, piece by piece. Returns how many.
+    /// Writes the changes of one part of a load, piece by piece. Returns how many. A delete that a foreign key refuses is
+    /// tried again behind the others, until that brings nothing; an update of a row that is not here does nothing.
     ///
     /// # Errors
     /// [`ApplyError`]; the transaction has to be rolled back then.
@@ -22,19 +30,46 @@ impl Applier<'_> {
         rows: &Rows,
         own: &mut OwnChanges<'_>,
     ) -> Result<usize, ApplyError> {
+        self.of_load = true;
+        // What is newer already is not even locked.
+        let newer = self.newer(sql, rows, own).await?;
+        let wanted = without(&rows.changes, &newer.into_iter().collect());
+        let mut piece = Rows {
+            tables: rows.tables.clone(),
+            changes: Vec::new(),
+        };
         let mut count = 0;
-        for changes in rows.changes.chunks(PIECE) {
-            let piece = Rows {
-                tables: rows.tables.clone(),
-                changes: changes.to_vec(),
-            };
-            count += self.apply_piece_sparing(sql, &piece, own).await?;
+        let mut referenced: Vec<(Change, ApplyError)> = Vec::new();
+        for changes in wanted.chunks(PIECE) {
+            piece.changes = changes.to_vec();
+            let written = self.apply_piece_sparing(sql, &piece, own).await?;
+            count += written.count;
+            referenced.extend(written.referenced);
         }
+        while !referenced.is_empty() {
+            let before = referenced.len();
+            // Children often stand behind.
+            piece.changes = referenced
+                .iter()
+                .rev()
+                .map(|(change, _)| change.clone())
+                .collect();
+            self.written -= i64::try_from(before).unwrap_or(i64::MAX);
+            let written = self.apply_piece_sparing(sql, &piece, own).await?;
+            count += written.count;
+            referenced = written.referenced;
+            if referenced.len() == before
+                && let Some((_, err)) = referenced.pop()
+            {
+                return Err(err);
+            }
+        }
+        self.of_load = false;
         Ok(count)
     }
 
-    /// First all of it: nearly always the node has changed none. Where it has, it is taken back and written without
-    /// these, as often as the node goes on changing others meanwhile.
+    /// First all of it: nearly always the node has changed none meanwhile. Where it has, it is taken back and written
+    /// without these, as often as the node goes on changing others.
     ///
     /// # Errors
     /// [`ApplyError`]; the transaction has to be rolled back then.
@@ -43,7 +78,7 @@ impl Applier<'_> {
         sql: &mut dyn Sql,
         rows: &Rows,
         own: &mut OwnChanges<'_>,
-    ) -> Result<usize, ApplyError> {
+    ) -> Result<Written, ApplyError> {
         let mut spared = HashSet::new();
         loop {
             let left = Rows {
@@ -52,6 +87,7 @@ impl Applier<'_> {
             };
             savepoint::LOAD.set(sql).await.map_err(database)?;
             let written = self.written;
+            self.refused.clear();
             let applied = self.apply(sql, &left).await;
             let failure = match applied {
                 Err(err) if err.is_passing() => return Err(err),
@@ -70,7 +106,14 @@ impl Applier<'_> {
                 Some(_) => {}
                 None if spared.len() == known => {
                     savepoint::LOAD.release(sql).await.map_err(database)?;
-                    return Ok(left.changes.len());
+                    let refused = std::mem::take(&mut self.refused).into_iter();
+                    let referenced: Vec<_> = refused
+                        .map(|Refused { index, err }| (left.changes[index].clone(), err))
+                        .collect();
+                    return Ok(Written {
+                        count: left.changes.len() - referenced.len(),
+                        referenced,
+                    });
                 }
                 None => self.take_back(sql, written, None).await?,
             }
