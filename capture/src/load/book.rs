@@ -1,9 +1,10 @@
 //! `sym_load`: what is known of the loads of other nodes from this one.
 
-use crate::batch_store;
+use super::requests;
+use crate::batch_store::{self, Attempts};
 use crate::error::Error;
 use crate::source::Source;
-use symstream_shared::db::{Param, Row, Sql};
+use symstream_shared::db::{Param, Row, Sql, TxKind};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
 
@@ -66,17 +67,37 @@ fn read(row: &Row, table: &str) -> Result<Unfinished, Error> {
     })
 }
 
-/// Notes that `nodes` want to be loaded, under a new number.
-pub(super) async fn announce(tx: &mut dyn Sql, tables: &Tables, nodes: &[NodeId]) -> Result<(), Error> {
-    let load_id = batch_store::allocate(tx, tables, 1).await?;
-    for node in nodes {
-        insert(tx, tables, load_id, node, "RQ", false).await?;
+/// Notes which nodes want to be loaded and were not noted yet, under a new number.
+pub(super) async fn announce(source: &Source) -> Result<(), Error> {
+    let mut attempts = Attempts::default();
+    loop {
+        match announce_once(source).await {
+            Err(err) if attempts.has_another(&err) => {}
+            announced => return announced,
+        }
     }
-    Ok(())
+}
+
+async fn announce_once(source: &Source) -> Result<(), Error> {
+    let tables = &source.tables;
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    // The number comes first: nobody else announces the same until it is committed.
+    let load_id = batch_store::allocate(&mut tx, tables, 1).await?;
+    let nodes = requests::unannounced(&mut tx, tables, &source.node).await?;
+    if nodes.is_empty() {
+        return Ok(tx.rollback().await?);
+    }
+    for node in &nodes {
+        insert(&mut tx, tables, load_id, node, "RQ", false).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Notes that the load of `nodes` begins, with its first batch. Whether their tables are cleared first: they are when
-/// something was kept from one of them, be it before an earlier load that was interrupted.
+/// something was kept from them, be it before an earlier load that was interrupted.
+///
+/// # Errors
+/// [`Error::Displaced`] when that is so for some of them only: their tables must not be cleared for another's sake.
 pub(super) async fn begin(
     tx: &mut dyn Sql,
     tables: &Tables,
@@ -85,7 +106,7 @@ pub(super) async fn begin(
     configuration_version: i64,
 ) -> Result<bool, Error> {
     let (load, need) = (tables.name("load"), tables.name("reload_need"));
-    let mut clear_first = false;
+    let mut clear = Vec::with_capacity(nodes.len());
     let mut requests = Vec::with_capacity(nodes.len());
     for node in nodes {
         let statement = format!(
@@ -93,14 +114,19 @@ pub(super) async fn begin(
              where node_id = ? order by load_id desc limit 1"
         );
         let key = [Param::from(node.as_str())];
+        let mut clear_first = false;
         if let Some(before) = tx.query_opt(&statement, &key).await?
             && before.int(2)? != 0
         {
             requests.push((node, before.int(0)?));
-            clear_first |= before.int(1)? != 0;
+            clear_first = before.int(1)? != 0;
         }
         let statement = format!("select 1 from {need} where node_id = ?");
-        clear_first |= tx.query_opt(&statement, &key).await?.is_some();
+        clear.push(clear_first || tx.query_opt(&statement, &key).await?.is_some());
+    }
+    let clear_first = clear.iter().all(|clear| *clear);
+    if !clear_first && clear.contains(&true) {
+        return Err(Error::Displaced);
     }
     for (node, request) in requests {
         // The batches between the two numbers go on to name the older one.
@@ -175,8 +201,8 @@ async fn insert(
     Ok(())
 }
 
-/// Notes that nobody takes care of a load any more. One of which nothing was published never was, as far as others can
-/// tell: it leaves nothing but the reason, at the request before it.
+/// Notes that nobody takes care of a load any more. Batches may name it already, so its row stays whatever was published;
+/// where nothing was, it takes the place of the request or the attempt before it.
 pub(super) async fn interrupted(
     tx: &mut dyn Sql,
     tables: &Tables,
@@ -184,39 +210,74 @@ pub(super) async fn interrupted(
     why: &str,
 ) -> Result<(), Error> {
     let (load, batch) = (tables.name("load"), tables.name("capture_batch"));
-    let published =
-        format!("select 1 from {batch} where batch_id >= ? and load_id = ? and byte_count > 0 limit 1");
     let key: [Param; 2] = [load_id.into(), load_id.into()];
-    if tx.query_opt(&published, &key).await?.is_some() {
-        let statement = format!(
-            "update {load} set status = 'AB', message = ?, end_time = {} where load_id = ? and status in ('NE', 'SE')",
-            tx.kind().now()
-        );
-        tx.execute(&statement, &[why.into(), load_id.into()]).await?;
+    if is_published(tx, tables, load_id).await? {
         // What is not routed of it never has to be.
         let statement =
             format!("update {batch} set routed = 1 where batch_id >= ? and load_id = ? and routed = 0");
         tx.execute(&statement, &key).await?;
+    } else {
+        let statement = format!("select node_id from {load} where load_id = ? and status = 'NE'");
+        for node in tx.query(&statement, &[load_id.into()]).await? {
+            replace_before(tx, tables, load_id, &node.text(0)?).await?;
+        }
+        let statement = format!("delete from {batch} where batch_id = ? and load_id = ?");
+        tx.execute(&statement, &key).await?;
+    }
+    let statement = format!(
+        "update {load} set status = 'AB', message = ?, end_time = {} where load_id = ? and status in ('NE', 'SE')",
+        tx.kind().now()
+    );
+    tx.execute(&statement, &[why.into(), load_id.into()]).await?;
+    Ok(())
+}
+
+/// Whether anything of a load may have been published.
+async fn is_published(tx: &mut dyn Sql, tables: &Tables, load_id: i64) -> Result<bool, Error> {
+    let statement = format!(
+        "select 1 from {} where batch_id >= ? and load_id = ? and byte_count > 0 limit 1",
+        tables.name("capture_batch")
+    );
+    let key = [load_id.into(), load_id.into()];
+    Ok(tx.query_opt(&statement, &key).await?.is_some())
+}
+
+/// Removes what load `load_id` follows, unless something of it was published: attempts do not pile up.
+async fn replace_before(tx: &mut dyn Sql, tables: &Tables, load_id: i64, node: &str) -> Result<(), Error> {
+    let load = tables.name("load");
+    let statement = format!("select max(load_id) from {load} where node_id = ? and load_id < ?");
+    let row = tx.query_opt(&statement, &[node.into(), load_id.into()]).await?;
+    let Some(before) = row.map(|row| row.opt_int(0)).transpose()?.flatten() else {
         return Ok(());
+    };
+    if !is_published(tx, tables, before).await? {
+        let statement = format!("delete from {load} where node_id = ? and load_id = ? and status = 'AB'");
+        tx.execute(&statement, &[node.into(), before.into()]).await?;
     }
-    let statement = format!("select node_id from {load} where load_id = ? and status = 'NE'");
-    let nodes = tx.query(&statement, &[load_id.into()]).await?;
-    for node in nodes {
-        let node = Param::from(node.text(0)?);
-        let statement = format!("select max(load_id) from {load} where node_id = ? and load_id < ?");
-        let before = tx
-            .query_opt(&statement, &[node.clone(), load_id.into()])
-            .await?
-            .map(|row| row.opt_int(0))
-            .transpose()?
-            .flatten();
-        let statement = format!("update {load} set message = ? where node_id = ? and load_id = ?");
-        tx.execute(&statement, &[why.into(), node, before.into()]).await?;
+    Ok(())
+}
+
+/// Ends the loads, and the needs, of nodes that do not take part any more.
+pub(super) async fn end_of_removed(source: &Source) -> Result<(), Error> {
+    let (load, need, node) = (
+        source.tables.name("load"),
+        source.tables.name("reload_need"),
+        source.tables.name("node"),
+    );
+    let is_removed =
+        |table: &str| format!("not exists (select 1 from {node} n where n.node_id = {table}.node_id)");
+    let statement = format!(
+        "update {load} set status = 'CA', message = 'the node was removed', end_time = {} \
+         where status in {UNFINISHED} and {}",
+        source.database.kind().now(),
+        is_removed(&load)
+    );
+    let ended = source.database.execute(&statement, &[]).await?;
+    let statement = format!("delete from {need} where {}", is_removed(&need));
+    let forgotten = source.database.execute(&statement, &[]).await?;
+    if ended + forgotten > 0 {
+        tracing::info!(node_id = %source.node, loads = ended, needs = forgotten, "initial loads of removed nodes are over");
     }
-    let statement = format!("delete from {load} where load_id = ? and status = 'NE'");
-    tx.execute(&statement, &[load_id.into()]).await?;
-    let statement = format!("delete from {batch} where batch_id = ? and load_id = ?");
-    tx.execute(&statement, &key).await?;
     Ok(())
 }
 

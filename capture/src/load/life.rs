@@ -7,8 +7,8 @@
 //! 3. the reader takes the snapshot ([`super::opening`]) and commits, in one transaction: what the snapshot holds and no
 //!    batch has, cut into batches; the position behind it; the load's number above them; its row (`NE`, the request
 //!    becomes `AB`), its first batch, unpublished; the need goes. A crash before it leaves the request; after it, a load
-//!    that nobody takes care of: the snapshot is gone with the process. It becomes `AB` ([`book::interrupted`]), or goes
-//!    without a trace where nothing of it was published, and another one begins;
+//!    that nobody takes care of: the snapshot is gone with the process. It becomes `AB` ([`book::interrupted`]), and
+//!    another one begins;
 //! 4. its batches: the row in `sym_capture_batch` with what it takes, then its messages. A crash: as before. The router
 //!    acts on whole batches only; the node passes over what it has of a load that another one follows;
 //! 5. the last batch (`End`), then `SE`. A crash between them: the load is made again, though the node has all of it;
@@ -128,13 +128,18 @@ struct Trouble {
 impl Life {
     async fn look(&mut self) -> Result<(), Error> {
         self.settle().await?;
+        book::end_of_removed(&self.source).await?;
+        finish::end_passed_over(&self.source).await?;
         let tables = &self.source.tables;
         let mut conn = self.source.database.conn().await?;
         let requested = requests::requested(&mut conn, tables, &self.source.node).await?;
         let needing = requests::needing(&mut conn, tables).await?;
+        let unannounced = requests::unannounced(&mut conn, tables, &self.source.node).await?;
         let known = book::unfinished(&mut conn, tables).await?;
         drop(conn);
-        self.announce(&requested, &known).await?;
+        if !unannounced.is_empty() {
+            book::announce(&self.source).await?;
+        }
         let config = self.config.borrow().current(&self.bus);
         let Some(config) = config else {
             return Ok(());
@@ -149,10 +154,11 @@ impl Life {
             self.subject_seen = Some(Instant::now());
         }
         let mut waiting = Vec::new();
-        for load in known {
+        for mut load in known {
+            load.clear_first |= needing.iter().any(|node| node == load.node.as_str());
             match requested.get(&load.node) {
                 _ if self.busy.contains(&load.node) => self.note(&load).await?,
-                None if needing.iter().any(|node| node == load.node.as_str()) => {}
+                None if is_needing => {}
                 None => self.cancel(load, &config),
                 Some(_) if load.status == LoadStatus::Sent => {
                     self.finish_if_applied(&load, is_gone).await?;
@@ -186,27 +192,6 @@ impl Life {
         Ok(())
     }
 
-    async fn announce(
-        &self,
-        requested: &HashMap<NodeId, Request>,
-        known: &[Unfinished],
-    ) -> Result<(), Error> {
-        let known: HashSet<&NodeId> = known.iter().map(|load| &load.node).collect();
-        let mut new: Vec<NodeId> = requested
-            .iter()
-            .filter(|(node, request)| **request == Request::Ready && !known.contains(node))
-            .map(|(node, _)| node.clone())
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        new.sort();
-        let mut tx = self.source.database.begin(TxKind::Write).await?;
-        book::announce(&mut tx, &self.source.tables, &new).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Rows that the node has, while more are read.
     async fn note(&self, load: &Unfinished) -> Result<(), Error> {
         if load.status == LoadStatus::Begun {
@@ -232,7 +217,7 @@ impl Life {
             self.put_off(load.node.clone(), why);
         } else if applied.open == 0 {
             finish::finish(source, load, applied.rows).await?;
-        } else if is_gone && finish::has_unrouted(source, load).await? {
+        } else if is_gone && finish::is_kept_by_nats(source, load).await? {
             let why = "what was published of it is gone";
             let mut tx = source.database.begin(TxKind::Write).await?;
             book::interrupted(&mut tx, &source.tables, load.load_id, why).await?;
