@@ -96,6 +96,10 @@ pub(super) struct Planned {
     pub sends_updates: bool,
     load_order: i64,
     wanted: Wanted,
+    /// The columns that are null while rows refer to each other, as indexes into what is captured.
+    later: Vec<usize>,
+    /// Tables whose deletes go in one batch, because their rows refer to each other for good, have the same number.
+    deleted_with: Option<u32>,
 }
 
 /// The tables that `node` gets from `source`, in load order, with the steps in which they are read.
@@ -258,6 +262,8 @@ impl Captured {
                     .min()
                     .unwrap_or(0),
                 wanted,
+                later: Vec::new(),
+                deleted_with: None,
             });
         }
         Ok(planned)

@@ -55,7 +55,8 @@ pub(super) struct Step {
 pub(super) enum Reading {
     /// Rows of a table, as inserts, or as updates of rows that the load has sent before.
     Rows(LoadTable, Operation),
-    /// Deletes of rows that the targets may have and the snapshot has not.
+    /// Deletes of rows that the targets may have and the snapshot has not; before them updates that part such rows from
+    /// each other.
     Tombstones(Tombstones),
 }
 
@@ -110,8 +111,8 @@ pub(super) async fn plan(
         circle: step.circle,
     });
     let tombstones = tombstones.into_iter().map(|tombstones| Step {
+        circle: tombstones.circle,
         reading: Reading::Tombstones(tombstones),
-        circle: None,
     });
     Ok(LoadPlan {
         begin,

@@ -52,6 +52,7 @@ impl Arranged {
         let mut circles = circles.unwrap_or(0);
         let mut inserts = Vec::new();
         let mut updates = Vec::new();
+        let mut open_places = Vec::new();
         for place in 0..placed.len() {
             let child = &planned[placed[place].index];
             let open = open_references(&planned, &placed, place, keys);
@@ -79,12 +80,27 @@ impl Arranged {
                     circle: None,
                 });
             }
+            let deleted_with = placed[place].circle.or_else(|| {
+                // A key alone does not tell which row refers to which.
+                (!open.to_itself.is_empty()).then(|| {
+                    circles += 1;
+                    circles
+                })
+            });
+            open_places.push((placed[place].index, open.later, deleted_with));
         }
         let mut planned: Vec<Option<Planned>> = planned.into_iter().map(Some).collect();
         Self {
-            tables: placed
-                .iter()
-                .filter_map(|placed| planned[placed.index].take())
+            tables: open_places
+                .into_iter()
+                .filter_map(|(index, later, deleted_with)| {
+                    let table = planned[index].take()?;
+                    Some(Planned {
+                        later,
+                        deleted_with,
+                        ..table
+                    })
+                })
                 .collect(),
             inserts,
             updates,

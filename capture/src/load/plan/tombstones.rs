@@ -24,14 +24,17 @@ use symstream_shared::wire::{Change, ColumnInfo, Operation, TableInfo};
 /// Rows of `sym_data` that one query looks through.
 const IDS_MAX: i64 = 100_000;
 
-/// The deletes for one table at the target.
+/// The deletes for one table at the target, or what makes way for them.
 pub(in crate::load) struct Tombstones {
+    /// Tombstones next to each other with the same number go into one batch.
+    pub circle: Option<u32>,
     source: Source,
     config: Arc<Config>,
     name: TableName,
     /// Whether the table is found without a schema.
     is_in_default_schema: bool,
-    /// The table with its key only.
+    /// The table with its key; behind it the columns that become null, so that rows which are deleted later do not refer to
+    /// each other. Nothing else happens to the rows then.
     table: Arc<TableInfo>,
     key: Vec<ColumnDef>,
     /// Whether the key is a primary key, so that no two rows have the same.
@@ -42,7 +45,8 @@ pub(in crate::load) struct Tombstones {
     captured: Arc<DataRuns>,
 }
 
-/// The deletes for `tables`, which are in load order, children first.
+/// The deletes for `tables`, which are in load order, children first. Rows that refer to each other in a circle are
+/// parted before all of them.
 pub(in crate::load) async fn tombstones(
     sql: &mut dyn Sql,
     source: &Source,
@@ -55,39 +59,64 @@ pub(in crate::load) async fn tombstones(
     runs.append(uncut);
     let by_table = by_table(sql, source, &runs).await?;
     let config = Arc::new(config.clone());
-    let mut tombstones = Vec::new();
+    let mut parting = Vec::new();
+    let mut deletes = Vec::new();
     for planned in tables.iter().rev() {
         let Some(captured) = by_table.get(&planned.name.name) else {
             continue;
         };
-        let info = &planned.layout.table;
-        let columns: Vec<ColumnInfo> = info
-            .key
-            .iter()
-            .map(|index| info.columns[usize::from(*index)].clone())
-            .collect();
         let default = catalog::read_table(sql, None, &planned.name.name).await?;
-        tombstones.push(Tombstones {
-            source: source.clone(),
-            config: Arc::clone(&config),
-            name: planned.name.clone(),
-            is_in_default_schema: default.is_some_and(|table| table.schema == planned.name.schema),
-            key: columns
-                .iter()
-                .filter_map(|column| planned.table.column(&column.name).cloned())
-                .collect(),
-            is_unique: !planned.table.primary_key.is_empty(),
-            table: Arc::new(TableInfo {
-                key: (0..).take(columns.len()).collect(),
-                columns,
-                ..TableInfo::clone(info)
-            }),
-            sends_deletes: planned.sends_deletes,
-            sends_updates: planned.sends_updates,
-            captured: Arc::clone(captured),
-        });
+        let of = |later: &[usize], circle: Option<u32>| {
+            let key = key_of(planned);
+            Tombstones {
+                circle,
+                source: source.clone(),
+                config: Arc::clone(&config),
+                name: planned.name.clone(),
+                is_in_default_schema: default
+                    .as_ref()
+                    .is_some_and(|table| table.schema == planned.name.schema),
+                key: key
+                    .iter()
+                    .filter_map(|column| planned.table.column(&column.name).cloned())
+                    .collect(),
+                is_unique: !planned.table.primary_key.is_empty(),
+                table: Arc::new(with_columns(planned, key, later)),
+                sends_deletes: planned.sends_deletes,
+                sends_updates: planned.sends_updates,
+                captured: Arc::clone(captured),
+            }
+        };
+        if !planned.later.is_empty() && !planned.table.primary_key.is_empty() {
+            parting.push(of(&planned.later, None));
+        }
+        deletes.push(of(&[], planned.deleted_with));
     }
-    Ok(tombstones)
+    parting.append(&mut deletes);
+    Ok(parting)
+}
+
+/// The key's columns.
+fn key_of(planned: &Planned) -> Vec<ColumnInfo> {
+    let info = &planned.layout.table;
+    info.key
+        .iter()
+        .map(|index| info.columns[usize::from(*index)].clone())
+        .collect()
+}
+
+/// The table with its key and the `later` columns only.
+fn with_columns(planned: &Planned, key: Vec<ColumnInfo>, later: &[usize]) -> TableInfo {
+    let info = &planned.layout.table;
+    let key_count = key.len();
+    let later = later.iter().map(|index| info.columns[*index].clone());
+    TableInfo {
+        key: (0..).take(key_count).collect(),
+        columns: key.into_iter().chain(later).collect(),
+        // Both rows of the change are alike.
+        column_level: false,
+        ..TableInfo::clone(info)
+    }
 }
 
 /// The rows of all batches that any of the nodes may not have yet.
@@ -179,12 +208,12 @@ impl Tombstones {
                 };
                 for (number, key) in (1_i64..).zip(keys) {
                     if !there.contains(&number) {
-                        taker.take(&self.table, delete(key)).await?;
+                        taker.take(&self.table, self.change(key)).await?;
                     }
                 }
             }
         }
-        if unknown > 0 {
+        if unknown > 0 && self.table.columns.len() == self.table.key.len() {
             tracing::warn!(
                 table = self.table.source_table,
                 row_count = unknown,
@@ -193,6 +222,25 @@ impl Tombstones {
             );
         }
         Ok(())
+    }
+
+    /// Deletes the row with this key; or an update that parts it from others, and does nothing where it is not there.
+    fn change(&self, key: Vec<Cell>) -> Change {
+        let mut row = key;
+        let is_delete = self.table.columns.len() == row.len();
+        row.resize(self.table.columns.len(), Cell::Null);
+        Change {
+            data_id: 0,
+            table: 0,
+            operation: if is_delete {
+                Operation::Delete
+            } else {
+                Operation::Update
+            },
+            new: (!is_delete).then(|| row.clone()),
+            old: Some(row),
+            path: Vec::new(),
+        }
     }
 
     fn is_of(&self, captured: &TableInfo) -> bool {
@@ -216,7 +264,8 @@ impl Tombstones {
         };
         let info = &captured.layout.table;
         let place = |wanted: &ColumnInfo| info.columns.iter().position(|column| column == wanted);
-        let places: Option<Vec<usize>> = self.table.columns.iter().map(place).collect();
+        let key = &self.table.columns[..self.table.key.len()];
+        let places: Option<Vec<usize>> = key.iter().map(place).collect();
         let Some(places) = places else {
             return Gone::Unknown;
         };
@@ -284,15 +333,4 @@ enum Gone {
 
 fn identity(key: &[Cell]) -> Vec<(&'static str, Option<String>)> {
     key.iter().map(|cell| (cell.kind(), cell.to_text())).collect()
-}
-
-fn delete(key: Vec<Cell>) -> Change {
-    Change {
-        data_id: 0,
-        table: 0,
-        operation: Operation::Delete,
-        new: None,
-        old: Some(key),
-        path: Vec::new(),
-    }
 }

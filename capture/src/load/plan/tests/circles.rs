@@ -209,3 +209,66 @@ async fn a_column_that_is_not_captured_holds_up_nothing() {
     world.sync_triggers().await;
     assert_eq!(world.loaded("1").await, ["a 1", "b 2 1"]);
 }
+
+#[tokio::test]
+async fn deleted_rows_of_a_circle_are_parted_before_they_are_deleted() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let (inline, afterwards) = last_key(kind, "team", "head", "person");
+        let world = world(
+            kind,
+            &format!(
+                "create table team (id integer primary key, name varchar(9) not null, head integer{inline});
+             create table person (id integer primary key, team_id integer, boss integer,
+               foreign key (team_id) references team (id), foreign key (boss) references person (id));
+             {afterwards}"
+            ),
+            &["team", "person"],
+        )
+        .await;
+        world
+            .run(
+                "insert into team values (1, 'x', null), (72, 'y', null);
+                 insert into person values (57, 1, null), (72, 72, 57);
+                 update team set head = 72 where id = 72; update team set head = null where id = 72;
+                 delete from person where id = 72; delete from team where id = 72; update person set id = 58 where id = 57",
+            )
+            .await;
+        // THEN nothing refers to any of them when the first one goes
+        let removals = world.removals("1").await;
+        let (updates, deletes): (Vec<_>, Vec<_>) = removals.iter().partition(|text| text.starts_with("U "));
+        assert_eq!(
+            removals[..updates.len()],
+            updates.iter().map(|text| (*text).clone()).collect::<Vec<_>>()
+        );
+        let mut deletes: Vec<&str> = deletes.iter().map(|text| text.as_str()).collect();
+        deletes.sort_unstable();
+        assert_eq!(deletes, ["D person 57", "D person 72", "D team 72"], "{kind}");
+        assert!(
+            updates.iter().any(|text| text.starts_with("U person 72 -")),
+            "{updates:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn deleted_rows_that_can_not_be_parted_go_in_one_batch() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let world = world(
+            kind,
+            "create table part (id integer primary key, whole integer not null, foreign key (whole) references part (id))",
+            &["part"],
+        )
+        .await;
+        world
+            .run(
+                "insert into part values (1, 1), (2, 1), (3, 2);
+                 delete from part where id = 3; delete from part where id = 2",
+            )
+            .await;
+        assert_eq!(
+            world.removals("1").await,
+            ["D part 2 (1)", "D part 3 (1)"],
+            "{kind}"
+        );
+    }
+}

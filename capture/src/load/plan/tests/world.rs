@@ -6,7 +6,7 @@ use crate::data_runs::DataRuns;
 use crate::decode::HistCache;
 use crate::error::Error;
 use crate::load::plan;
-use crate::load::plan_api::{self, LoadPlan, LoadTargets};
+use crate::load::plan_api::{self, LoadPlan, LoadTargets, Reading};
 use crate::load::rows::ChangeTaker;
 use crate::sync_triggers::sync_triggers;
 use crate::testing::TestNode;
@@ -122,6 +122,26 @@ impl World {
             step.read(&mut snapshot, &mut deletes).await.expect("step");
         }
         deletes.0
+    }
+
+    /// The load's changes for rows that the snapshot has not: letter, table, key with what becomes null, and circle.
+    pub async fn removals(&self, node: &str) -> Vec<String> {
+        let uncut = self.captured().await;
+        let database = &self.node.source.database;
+        let mut snapshot = database.begin(TxKind::ReadOnly).await.expect("snapshot");
+        let plan = self.plan(&mut snapshot, &[node], &uncut, false).await;
+        let mut removals = Vec::new();
+        for step in &plan.steps {
+            if let Reading::Tombstones(tombstones) = &step.reading {
+                let mut taken = Removals(Vec::new());
+                tombstones.read(&mut snapshot, &mut taken).await.expect("step");
+                let circle = step.circle.map(|circle| format!(" ({circle})"));
+                let circle = circle.unwrap_or_default();
+                taken.0.sort_unstable();
+                removals.extend(taken.0.iter().map(|text| format!("{text}{circle}")));
+            }
+        }
+        removals
     }
 
     /// How the load of one node begins, and how many rows it is said to have.
@@ -268,6 +288,22 @@ impl ChangeTaker for Deletes {
             let key = change.old.as_deref().map(values).unwrap_or_default();
             self.0.push(format!("{} {key}", table.target_table));
         }
+        Ok(())
+    }
+}
+
+/// All of a step's changes.
+struct Removals(Vec<String>);
+
+impl ChangeTaker for Removals {
+    async fn take(&mut self, table: &Arc<TableInfo>, change: Change) -> Result<(), Error> {
+        assert!(change.new.is_none() || change.new == change.old && !table.column_level);
+        let row = change.old.as_deref().map(values).unwrap_or_default();
+        self.0.push(format!(
+            "{} {} {row}",
+            change.operation.as_str(),
+            table.target_table
+        ));
         Ok(())
     }
 }
