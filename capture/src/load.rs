@@ -22,7 +22,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use audience::{Reservations, reservations};
+pub(crate) use audience::{Reservations, reserve};
 pub(crate) use book::interrupt_above;
 pub(crate) use life::run;
 pub(crate) use opening::{Opened, Opening, Openings, channel, make_patient};

@@ -403,9 +403,7 @@ impl Encoder<'_> {
             self.history = HistCache::new();
         }
         let source = self.source;
-        let mut tx = source.database.begin(TxKind::ReadOnly).await?;
-        let Reservations { loading, absent } =
-            load::reservations(&mut tx, &source.tables, batch.batch_id).await?;
+        let (mut tx, Reservations { loading, absent }) = load::reserve(source, batch.batch_id).await?;
         let info = BatchInfo {
             source: source.node.clone(),
             source_group: source.engine.group.clone(),

@@ -7,6 +7,7 @@ use crate::source::{Source, now_ms};
 use std::time::Duration;
 use symstream_shared::db::{Param, Sql, TxKind};
 use symstream_shared::hostname::hostname;
+use symstream_shared::schema::Tables;
 
 /// What was published since is in the stream of captured batches, which keeps it a day longer.
 const YOUNG: Duration = Duration::from_secs(6 * 24 * 3600);

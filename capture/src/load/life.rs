@@ -155,7 +155,8 @@ impl Life {
         }
         let mut waiting = Vec::new();
         for mut load in known {
-            load.clear_first |= needing.iter().any(|node| node == load.node.as_str());
+            let is_needing = needing.iter().any(|node| node == load.node.as_str());
+            load.clear_first |= is_needing;
             match requested.get(&load.node) {
                 _ if self.busy.contains(&load.node) => self.note(&load).await?,
                 None if is_needing => {}

@@ -1,5 +1,6 @@
 //! Who wants to be loaded (`sym_node_security.initial_load_enabled`).
 
+use super::book::UNFINISHED;
 use crate::error::Error;
 use std::collections::HashMap;
 use symstream_shared::db::Sql;
@@ -42,6 +43,30 @@ pub(super) async fn requested(
             };
             Ok((node, request))
         })
+        .collect()
+}
+
+/// The nodes whose requests are to be announced: they wait for nothing, and their newest load is over.
+pub(super) async fn unannounced(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    own: &NodeId,
+) -> Result<Vec<NodeId>, Error> {
+    let (security, load) = (tables.name("node_security"), tables.name("load"));
+    let statement = format!(
+        "select s.node_id from {security} s where s.initial_load_enabled = 1 and s.registration_time is not null \
+         and s.node_id <> ? and not exists (select 1 from {} n where n.node_id = s.node_id and n.contact_time is null) \
+         and not exists (select 1 from {load} l where l.node_id = s.node_id and l.status in {UNFINISHED} and not exists \
+         (select 1 from {load} m where m.node_id = l.node_id and m.load_id > l.load_id)) order by s.node_id",
+        tables.name("reload_need")
+    );
+    let rows = sql.query(&statement, &[own.as_str().into()]).await?;
+    let damaged = |why: String| Error::Damaged {
+        table: security.clone(),
+        why,
+    };
+    rows.iter()
+        .map(|row| NodeId::new(row.text(0)?).map_err(|err| damaged(err.to_string())))
         .collect()
 }
 
