@@ -12,14 +12,19 @@
 use crate::cutter::Cut;
 use crate::data_runs::DataRuns;
 use crate::error::Error;
+use crate::source::Source;
 use crate::state;
 use std::collections::HashMap;
-use symstream_shared::db::{Param, Sql};
+use symstream_shared::db::{Param, Sql, TxKind};
 use symstream_shared::id::{ChannelId, NodeId};
+use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 
 /// How many of the newest batches [`on_the_way`] looks at.
 const NEWEST: i64 = 64;
+
+/// How often a transaction is tried that others were in the way of.
+const ATTEMPTS_MAX: u32 = 10;
 
 /// A batch as it was cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(crate) async fn batch_sizes(
 
 /// Gives out `count` batch ids and returns the first.
 pub(crate) async fn allocate(sql: &mut dyn Sql, tables: &Tables, count: i64) -> Result<i64, Error> {
-    let before = state::get(sql, tables, state::BATCH_ID).await?;
+    let before = state::get_locked(sql, tables, state::BATCH_ID).await?;
     let last: i64 = before
         .as_deref()
         .map_or(Ok(0), str::parse)
@@ -65,6 +70,50 @@ pub(crate) async fn allocate(sql: &mut dyn Sql, tables: &Tables, count: i64) -> 
     let after = (last + count).to_string();
     state::replace(sql, tables, state::BATCH_ID, before.as_deref(), &after).await?;
     Ok(last + 1)
+}
+
+/// Gives out `count` batch ids in a transaction of its own and returns the first. Made again where another loop of the agent
+/// was in the way, as the reader is while it cuts batches.
+pub(crate) async fn give_out(source: &Source, count: i64) -> Result<i64, Error> {
+    let mut attempts = Attempts::default();
+    loop {
+        match give_out_once(source, count).await {
+            Err(err) if attempts.has_another(&err) => {}
+            given => return given,
+        }
+    }
+}
+
+async fn give_out_once(source: &Source, count: i64) -> Result<i64, Error> {
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    let first = allocate(&mut tx, &source.tables, count).await?;
+    tx.commit().await?;
+    Ok(first)
+}
+
+/// How often a transaction was tried that others may be in the way of.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(u32);
+
+impl Attempts {
+    /// Whether the transaction is to be made again at once. Not where the error says something else, or always the same.
+    pub(crate) fn has_another(&mut self, err: &Error) -> bool {
+        self.0 += 1;
+        let is_left = self.0 < ATTEMPTS_MAX && is_conflict(err);
+        if is_left {
+            tracing::debug!(error = %err, attempt = self.0, "a transaction is made again");
+        }
+        is_left
+    }
+}
+
+/// Whether an error may only mean that another loop of the agent, or another transaction, was first.
+fn is_conflict(err: &Error) -> bool {
+    match err {
+        Error::Displaced => true,
+        Error::Database(err) => err.disposition == Disposition::Retry && !err.connection_lost,
+        _ => false,
+    }
 }
 
 /// Writes the batches of one reading, in order. The caller stores the position in the same transaction.

@@ -1,6 +1,6 @@
 //! The loop that reads `sym_data` and cuts what it finds into batches.
 
-use crate::batch_store;
+use crate::batch_store::{self, Attempts};
 use crate::cutter::{Cuts, Cutter};
 use crate::data_runs::DataRuns;
 use crate::dialect::reading::{Backlog, ChangeReader, change_reader};
@@ -14,15 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use symstream_shared::db::{Tx, TxKind};
 use symstream_shared::id::ChannelId;
-use symstream_shared::retry::Disposition;
 use symstream_shared::schema::Tables;
 use tokio::sync::watch;
 
 /// How long a change of `sym_channel.max_batch_size` may take to be noticed.
 const SIZES_FOR: Duration = Duration::from_secs(1);
-
-/// How often a reading is tried before the loop begins anew.
-const ATTEMPTS: u32 = 5;
 
 /// Batches that may be on their way to the routers before reading waits for them: so many small transactions become
 /// one batch as soon as batches are cut faster than they are routed.
@@ -73,14 +69,6 @@ async fn gather(source: &Source) -> Result<(), Error> {
     }
 }
 
-fn is_conflict(err: &Error) -> bool {
-    match err {
-        Error::Displaced => true,
-        Error::Database(err) => err.disposition == Disposition::Retry && !err.connection_lost,
-        _ => false,
-    }
-}
-
 struct Reader {
     source: Source,
     changes: Box<dyn ChangeReader>,
@@ -112,13 +100,10 @@ impl Reader {
     /// One reading, made again when another loop of the agent was in its way: initial loads and requests take batch ids,
     /// too.
     async fn read_again(&mut self) -> Result<bool, Error> {
-        let mut attempts = 0;
+        let mut attempts = Attempts::default();
         loop {
-            attempts += 1;
             match self.read_once().await {
-                Err(err) if attempts < ATTEMPTS && is_conflict(&err) => {
-                    tracing::debug!(node_id = %self.source.node, error = %err, "reading is made again");
-                }
+                Err(err) if attempts.has_another(&err) => {}
                 read => return read,
             }
         }
@@ -140,13 +125,10 @@ impl Reader {
 
     /// A load's snapshot, made again when somebody was in the way. Whether there are new batches.
     async fn open_load(&mut self, opening: Opening) -> Result<bool, Error> {
-        let mut attempts = 0;
+        let mut attempts = Attempts::default();
         loop {
-            attempts += 1;
             match self.open_once(&opening).await {
-                Err(err) if attempts < ATTEMPTS && is_conflict(&err) => {
-                    tracing::debug!(node_id = %self.source.node, error = %err, "a load's snapshot is taken again");
-                }
+                Err(err) if attempts.has_another(&err) => {}
                 Err(err) => return Err(err),
                 Ok((opened, found)) => {
                     opening.opened(opened);

@@ -1,7 +1,7 @@
 //! Counters and positions in `sym_state`.
 
 use crate::error::Error;
-use symstream_shared::db::{Param, Sql};
+use symstream_shared::db::{DatabaseKind, Param, Sql};
 use symstream_shared::schema::Tables;
 
 /// How far the reader is, in the dialect's own terms.
@@ -17,6 +17,25 @@ pub(crate) const REGISTRATION_PASSWORD: &str = "registration_password";
 pub(crate) async fn get(sql: &mut dyn Sql, tables: &Tables, key: &str) -> Result<Option<String>, Error> {
     let statement = format!(
         "select state_value from {} where state_key = ?",
+        tables.name("state")
+    );
+    let row = sql.query_opt(&statement, &[key.into()]).await?;
+    Ok(row.map(|row| row.opt_text(0)).transpose()?.flatten())
+}
+
+/// A value that nobody else replaces before the transaction ends; `None` where there is none.
+pub(crate) async fn get_locked(
+    sql: &mut dyn Sql,
+    tables: &Tables,
+    key: &str,
+) -> Result<Option<String>, Error> {
+    let lock = match sql.kind() {
+        DatabaseKind::Postgres | DatabaseKind::Mysql => " for update",
+        // There is one writer at a time.
+        DatabaseKind::Sqlite => "",
+    };
+    let statement = format!(
+        "select state_value from {} where state_key = ?{lock}",
         tables.name("state")
     );
     let row = sql.query_opt(&statement, &[key.into()]).await?;

@@ -7,7 +7,6 @@ use crate::batch_store;
 use crate::error::Error;
 use crate::part_encoder::PartEncoder;
 use crate::source::Source;
-use symstream_shared::db::TxKind;
 use symstream_shared::id::NodeId;
 use symstream_shared::wire::LoadStep;
 
@@ -22,9 +21,7 @@ pub(super) struct Cancelling {
 /// load that is cancelled again.
 pub(super) async fn cancel(source: &Source, sender: &Sender, load: &Cancelling) -> Result<(), Error> {
     let tables = &source.tables;
-    let mut tx = source.database.begin(TxKind::Write).await?;
-    let batch_id = batch_store::allocate(&mut tx, tables, 1).await?;
-    tx.commit().await?;
+    let batch_id = batch_store::give_out(source, 1).await?;
     let ids = (load.load_id, batch_id, load.configuration_version);
     let targets = [load.node.clone()];
     let spool = PartEncoder::new(info(source, ids, &targets, LoadStep::Cancelled)).finish_decided()?;

@@ -6,24 +6,23 @@ use super::plan_api::{self, LoadTargets};
 use super::progress::Progress;
 use super::rows::ChangeTaker;
 use super::sender::{Envelope, Sender};
-use crate::batch_store::{self, LoadBatch};
+use crate::batch_store::{self, Attempts, LoadBatch};
 use crate::error::Error;
 use crate::part_encoder::{BatchInfo, PartEncoder};
 use crate::source::{Source, now_ms};
 use crate::spool::Spool;
 use std::ops::Range;
 use std::sync::Arc;
-use symstream_shared::db::TxKind;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::model::{Config, Node};
 use symstream_shared::wire::{Change, LoadPart, LoadStep, TableInfo};
 
-/// Rows of one batch.
-const BATCH_ROWS_MAX: u64 = 10_000;
+/// Rows of one batch: the target's application waits for its transaction.
+const BATCH_ROWS_MAX: u64 = 1_000;
 /// About what one batch's rows take before compression; one row may be larger.
-const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Batch ids that are taken at once. Those that are left when the load ends are never used.
-const IDS_AT_ONCE: i64 = 16;
+const IDS_AT_ONCE: i64 = 64;
 
 /// Publishes the load: how it begins, the rows of all its tables as its snapshot has them, and its end. Holds a batch in
 /// memory (or its temporary file) and some chunks of rows, never a table.
@@ -166,9 +165,7 @@ async fn next_id(ids: &mut Range<i64>, source: &Source) -> Result<i64, Error> {
     if let Some(batch_id) = ids.next() {
         return Ok(batch_id);
     }
-    let mut tx = source.database.begin(TxKind::Write).await?;
-    let first = batch_store::allocate(&mut tx, &source.tables, IDS_AT_ONCE).await?;
-    tx.commit().await?;
+    let first = batch_store::give_out(source, IDS_AT_ONCE).await?;
     *ids = first + 1..first + IDS_AT_ONCE;
     Ok(first)
 }
@@ -182,7 +179,6 @@ pub(super) async fn publish(
     spool: Spool,
     row_count: i64,
 ) -> Result<(), Error> {
-    let mut conn = source.database.conn().await?;
     let batch = LoadBatch {
         batch_id,
         load_id,
@@ -191,14 +187,25 @@ pub(super) async fn publish(
         row_count,
         byte_count: spool.byte_count(),
     };
-    batch_store::put_load(&mut conn, &source.tables, &batch).await?;
-    drop(conn);
+    write_down(source, &batch).await?;
     let envelope = Envelope {
         load_id,
         batch_id,
         configuration_version,
     };
     sender.publish(&envelope, spool).await
+}
+
+/// A load does not begin anew because another transaction was in the way of its bookkeeping.
+async fn write_down(source: &Source, batch: &LoadBatch<'_>) -> Result<(), Error> {
+    let mut attempts = Attempts::default();
+    loop {
+        let mut conn = source.database.conn().await?;
+        match batch_store::put_load(&mut conn, &source.tables, batch).await {
+            Err(err) if attempts.has_another(&err) => {}
+            written => return written,
+        }
+    }
 }
 
 /// What the parts of a load's batch say of it (load, batch, version of the configuration).

@@ -7,7 +7,7 @@ use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
 use symstream_shared::wire::LoadStep;
 use symstream_tests::eventually::eventually;
 
-/// Three batches of them.
+/// Batches of 1,000 of them.
 const ROWS: i64 = 25_000;
 
 async fn filled(kind: DatabaseKind) -> World {
@@ -42,7 +42,8 @@ async fn two_nodes_are_read_once_and_their_progress_is_kept(kind: DatabaseKind) 
     // THEN both get the same batches
     let steps = world.all_of(load_id).await;
     let names: Vec<&str> = steps.iter().map(name).collect();
-    assert_eq!(names, ["begin", "rows", "rows", "rows", "end"]);
+    assert_eq!((names[0], names[names.len() - 1]), ("begin", "end"));
+    assert_eq!(names.iter().filter(|name| **name == "rows").count(), 25);
     for part in &steps {
         let targets: Vec<&str> = part.targets.iter().map(|node| node.as_str()).collect();
         assert_eq!(targets, ["001", "002"]);
@@ -59,7 +60,7 @@ async fn two_nodes_are_read_once_and_their_progress_is_kept(kind: DatabaseKind) 
         "select count(*), max(data_count), min(case when byte_count > 0 then 1 else 0 end) from sym_capture_batch \
          where batch_type = 'IL' and load_id = {load_id}"
     );
-    assert_eq!(world.node.db.rows(&batches).await, [["5", "10000", "1"]]);
+    assert_eq!(world.node.db.rows(&batches).await, [["27", "1000", "1"]]);
     // WHEN one of them has applied all of it
     let ok = "update sym_outgoing_batch set status = 'OK' where batch_type = 'IL' and node_id = '001'";
     world.node.db.run(ok).await;
