@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub whole_row: bool,
     /// Whether the table says itself what becomes of rows that violate its constraints (SQLite's `on conflict`).
     pub conflict_clauses: bool,
+    /// Whether an insert that meets a row of its key may become an update of it (MySQL's `on duplicate key`).
+    pub upserts: bool,
 }
 
 /// A captured column and the target's column of the same name.
@@ -104,7 +106,10 @@ impl Target {
             .collect::<Result<Vec<_>, _>>()?;
         // A table that is all key looks the same from the source; its own primary key tells.
         let whole_row = key.len() == columns.len() && def.primary_key.is_empty();
+        let is_primary = key.len() == def.primary_key.len()
+            && key.iter().all(|&index| def.is_key(&columns[index].def.name));
         Ok(Self {
+            upserts: table.upserts && is_primary,
             sql_name: kind.quote_table(def.schema.as_deref(), &def.name),
             name,
             columns,
@@ -120,6 +125,7 @@ impl Target {
 struct Table {
     def: TableDef,
     conflict_clauses: bool,
+    upserts: bool,
     read: Instant,
 }
 
@@ -212,6 +218,7 @@ impl TargetCache {
             columns,
             whole_row: def.primary_key.is_empty(),
             conflict_clauses: table.conflict_clauses,
+            upserts: false,
         }))
     }
 
@@ -261,9 +268,14 @@ async fn read(
         Some(question) => sql.query_opt(&question.sql, &question.params).await?.is_some(),
         None => false,
     };
+    let upserts = match dialect.upsert_hindrances(&def) {
+        Some(question) => sql.query_opt(&question.sql, &question.params).await?.is_none(),
+        None => false,
+    };
     Ok(Arc::new(Table {
         def,
         conflict_clauses,
+        upserts,
         read,
     }))
 }

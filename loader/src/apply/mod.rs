@@ -5,6 +5,7 @@
 //! insert has to become an update or the other way round. Whatever happens, one change writes its row once, so
 //! that the target's own triggers fire once.
 
+mod around;
 mod clear;
 mod origin;
 mod row;
@@ -179,24 +180,43 @@ impl<'a> Applier<'a> {
                 from + (1 << count.ilog2())
             };
             let together = to - from > 1 && !equal_rows;
-            if !(together && self.apply_together(sql, rows, target, run, from..to).await?) {
-                for index in from..to {
-                    let change = &rows.changes[index];
-                    let shape = run.update.as_ref();
-                    let applied = if self.of_load {
-                        self.apply_one_of_load(sql, target, shape, change, together).await
-                    } else {
-                        self.apply_one(sql, target, shape, change, together).await
-                    };
-                    match applied.map_err(|err| self.error(rows, index, err, Some(target))) {
-                        Err(err) if self.of_load && err.is_of_reference(sql.kind(), change) => {
-                            self.refused.push(Refused { index, err });
-                        }
-                        applied => applied?,
-                    }
-                }
+            let done = together
+                && (self.apply_together(sql, rows, target, run, from..to).await?
+                    || run.operation == Operation::Insert
+                        && self.insert_around(sql, rows, target, run, from..to).await?);
+            if !done {
+                self.one_by_one(sql, rows, target, run, from..to, together)
+                    .await?;
             }
             from = to;
+        }
+        Ok(())
+    }
+
+    /// Writes changes with a statement each. `likely`: rows that are to be inserted may well be here.
+    async fn one_by_one(
+        &mut self,
+        sql: &mut dyn Sql,
+        rows: &Rows,
+        target: &Target,
+        run: &Run,
+        changes: impl IntoIterator<Item = usize>,
+        likely: bool,
+    ) -> Result<(), ApplyError> {
+        let shape = run.update.as_ref();
+        for index in changes {
+            let change = &rows.changes[index];
+            let applied = if self.of_load {
+                self.apply_one_of_load(sql, target, shape, change, likely).await
+            } else {
+                self.apply_one(sql, target, shape, change, likely).await
+            };
+            match applied.map_err(|err| self.error(rows, index, err, Some(target))) {
+                Err(err) if self.of_load && err.is_of_reference(sql.kind(), change) => {
+                    self.refused.push(Refused { index, err });
+                }
+                applied => applied?,
+            }
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ struct Written {
 
 impl Applier<'_> {
     /// Writes the changes of one part of a load, piece by piece. Returns how many. A delete that a foreign key refuses is
-    /// tried again behind the others, until that brings nothing; an update of a row that is not here does nothing.
+    /// tried again behind the others, until that brings nothing; then it is an error, unless it `comes_again`. An update of a
+    /// row that is not here does nothing.
     ///
     /// # Errors
     /// [`ApplyError`]; the transaction has to be rolled back then.
@@ -29,6 +30,7 @@ impl Applier<'_> {
         sql: &mut dyn Sql,
         rows: &Rows,
         own: &mut OwnChanges<'_>,
+        comes_again: bool,
     ) -> Result<usize, ApplyError> {
         self.of_load = true;
         // What is newer already is not even locked.
@@ -58,10 +60,11 @@ impl Applier<'_> {
             let written = self.apply_piece_sparing(sql, &piece, own).await?;
             count += written.count;
             referenced = written.referenced;
-            if referenced.len() == before
-                && let Some((_, err)) = referenced.pop()
-            {
-                return Err(err);
+            if referenced.len() == before {
+                match referenced.pop() {
+                    Some((_, err)) if !comes_again => return Err(err),
+                    _ => break,
+                }
             }
         }
         self.of_load = false;

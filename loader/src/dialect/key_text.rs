@@ -1,6 +1,6 @@
 //! Statements that find rows by their keys with one parameter for each value (MySQL, SQLite).
 
-use super::{Statement, delete_but, key_columns};
+use super::{Statement, all_but, key_columns};
 use crate::target::{Target, TargetColumn};
 use symstream_shared::db::Param;
 
@@ -55,9 +55,14 @@ pub(super) trait KeyText {
 
     /// [`super::Dialect::clear`]
     fn clear_but_keys(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
+        self.all_but_keys(&format!("delete from {}", table.sql_name), table, spared)
+    }
+
+    /// A statement that begins so, for all rows but those with these keys.
+    fn all_but_keys(&self, beginning: &str, table: &Target, spared: &[Vec<Param>]) -> Statement {
         let conditions: Vec<String> = spared.iter().map(|key| self.matches(table, key)).collect();
         Statement {
-            sql: delete_but(&table.sql_name, &conditions),
+            sql: all_but(beginning, &conditions),
             params: spared
                 .iter()
                 .flat_map(|key| self.key_params(table, key))
@@ -74,6 +79,25 @@ pub(super) trait KeyText {
                 self.matches(table, key)
             ),
             params: self.key_params(table, key),
+        }
+    }
+
+    /// [`super::Dialect::existing`]
+    fn find_keys(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
+        let each: Vec<String> = keys
+            .iter()
+            .enumerate()
+            .map(|(place, key)| {
+                format!(
+                    "select {place} from {} where {}",
+                    table.sql_name,
+                    self.matches(table, key)
+                )
+            })
+            .collect();
+        Statement {
+            sql: each.join(" union all "),
+            params: keys.iter().flat_map(|key| self.key_params(table, key)).collect(),
         }
     }
 

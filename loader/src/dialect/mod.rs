@@ -65,6 +65,12 @@ pub(crate) trait Dialect: Send + Sync {
     /// Updates the columns `set` of the rows with these keys.
     fn update(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Statement;
 
+    /// Has the place in `keys` of each that a row has; `None` where a key can not be compared.
+    fn existing(&self, table: &Target, keys: &[Vec<Param>]) -> Option<Statement>;
+
+    /// Updates the columns `set` of rows that are there, many at once; `None` where that might do anything else.
+    fn overwrite(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Option<Statement>;
+
     /// Deletes the rows with these keys.
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement;
 
@@ -74,6 +80,13 @@ pub(crate) trait Dialect: Send + Sync {
     /// Deletes those of these rows that no other row refers to; `None` where a delete looks at references only once all of
     /// its rows are gone.
     fn clear_childless(&self, table: &Target, spared: &[Vec<Param>]) -> Option<Statement>;
+
+    /// Has the columns of a table (its schema, its name) that refer to rows and may be null; `None` where rows that refer to
+    /// each other can go together.
+    fn nullable_references(&self, schema: Option<&str>, table: &str) -> Option<Statement>;
+
+    /// Sets these columns to null in all rows but those with these keys.
+    fn drop_references(&self, table: &Target, columns: &[String], spared: &[Vec<Param>]) -> Statement;
 
     /// Has a row when the row with this key exists.
     fn exists(&self, table: &Target, key: &[Param]) -> Statement;
@@ -87,6 +100,10 @@ pub(crate) trait Dialect: Send + Sync {
 
     /// Has a row when the table's constraints say themselves what becomes of a row that violates them.
     fn conflict_clauses(&self, table: &TableDef) -> Option<Statement>;
+
+    /// Has a row when an insert that meets a row of its key may meet another one first, or run what is meant for inserts only;
+    /// `None` where it is not asked to become an update.
+    fn upsert_hindrances(&self, table: &TableDef) -> Option<Statement>;
 
     /// Tells the triggers, inside the transaction, that what follows comes from `origin`: CSV of
     /// node ids.
@@ -114,9 +131,9 @@ fn key_columns(table: &Target) -> impl Iterator<Item = (usize, &TargetColumn)> {
         .map(|(place, &index)| (place, &table.columns[index]))
 }
 
-/// A statement that deletes all rows but those that meet one of `conditions`. Balanced: SQLite refuses expressions of many
+/// `delete from <table>`, or another beginning of a statement, for all rows but those that meet one of `conditions`. Balanced: SQLite refuses expressions of many
 /// levels.
-fn delete_but(table: &str, conditions: &[String]) -> String {
+fn all_but(beginning: &str, conditions: &[String]) -> String {
     fn any(conditions: &[String]) -> String {
         match conditions {
             [] => String::new(),
@@ -128,10 +145,19 @@ fn delete_but(table: &str, conditions: &[String]) -> String {
         }
     }
     match conditions {
-        [] => format!("delete from {table}"),
+        [] => beginning.to_owned(),
         // A comparison with null is neither.
-        _ => format!("delete from {table} where {} is not true", any(conditions)),
+        _ => format!("{beginning} where {} is not true", any(conditions)),
     }
+}
+
+/// `update <table> set <column> = null, …`
+fn nulling(kind: DatabaseKind, table: &str, columns: &[String]) -> String {
+    let list: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{} = null", kind.quote(column)))
+        .collect();
+    format!("update {table} set {}", list.join(", "))
 }
 
 /// The quoted names of some columns.

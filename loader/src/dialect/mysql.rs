@@ -2,12 +2,12 @@
 //! no other way that does not also insert.
 
 use super::key_text::KeyText;
-use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names};
+use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names, nulling};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Unfit};
 use symstream_shared::catalog::{ColumnDef, TableDef};
 use symstream_shared::cell::Cell;
-use symstream_shared::db::Param;
+use symstream_shared::db::{DatabaseKind, Param};
 use symstream_shared::logical::LogicalType;
 use symstream_shared::schema::Tables;
 
@@ -84,6 +84,33 @@ impl Dialect for Mysql {
         }
     }
 
+    fn existing(&self, table: &Target, keys: &[Vec<Param>]) -> Option<Statement> {
+        Some(self.find_keys(table, keys))
+    }
+
+    fn overwrite(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Option<Statement> {
+        if !table.upserts {
+            return None;
+        }
+        let columns = [set, &table.key].concat();
+        let values: Vec<Vec<Param>> = rows
+            .iter()
+            .map(|row| [row.values.as_slice(), &row.key].concat())
+            .collect();
+        let insert = self.insert(table, &columns, &values);
+        let list: Vec<String> = set
+            .iter()
+            .map(|&index| {
+                let name = &table.columns[index].sql_name;
+                format!("{name} = values({name})")
+            })
+            .collect();
+        Some(Statement {
+            sql: format!("{} on duplicate key update {}", insert.sql, list.join(", ")),
+            ..insert
+        })
+    }
+
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
         self.delete_by_keys(table, keys)
     }
@@ -108,6 +135,23 @@ impl Dialect for Mysql {
         })
     }
 
+    fn nullable_references(&self, schema: Option<&str>, table: &str) -> Option<Statement> {
+        Some(Statement {
+            sql: "select distinct k.column_name from information_schema.key_column_usage k \
+                  join information_schema.columns c on c.table_schema = k.table_schema \
+                  and c.table_name = k.table_name and c.column_name = k.column_name \
+                  where k.table_schema = coalesce(?, database()) and k.table_name = ? \
+                  and k.referenced_table_name is not null and c.is_nullable = 'YES'"
+                .to_owned(),
+            params: vec![schema.map(str::to_owned).into(), table.into()],
+        })
+    }
+
+    fn drop_references(&self, table: &Target, columns: &[String], spared: &[Vec<Param>]) -> Statement {
+        let beginning = nulling(DatabaseKind::Mysql, &table.sql_name, columns);
+        self.all_but_keys(&beginning, table, spared)
+    }
+
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
         self.find_by_key(table, key)
     }
@@ -129,6 +173,18 @@ impl Dialect for Mysql {
 
     fn conflict_clauses(&self, _table: &TableDef) -> Option<Statement> {
         None
+    }
+
+    fn upsert_hindrances(&self, table: &TableDef) -> Option<Statement> {
+        let place = [table.schema.clone().into(), table.name.as_str().into()];
+        Some(Statement {
+            sql: "select 1 from information_schema.statistics where table_schema = coalesce(?, database()) \
+                  and table_name = ? and non_unique = 0 and index_name <> 'PRIMARY' \
+                  union select 1 from information_schema.triggers where event_object_schema = coalesce(?, database()) \
+                  and event_object_table = ? and event_manipulation = 'INSERT' and action_timing = 'BEFORE'"
+                .to_owned(),
+            params: [place.clone(), place].concat(),
+        })
     }
 
     fn origin_on(&self, _tables: &Tables, origin: &str) -> Statement {

@@ -1,7 +1,7 @@
 //! PostgreSQL: rows travel as one array of texts a column, which the server itself reads into the columns'
 //! types. One statement text serves any number of rows.
 
-use super::{Dialect, KeyedRow, Statement, Writing, delete_but, key_columns, names};
+use super::{Dialect, KeyedRow, Statement, Writing, all_but, key_columns, names, nulling};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Unfit};
 use std::borrow::Cow;
@@ -111,6 +111,26 @@ impl Dialect for Postgres {
         }
     }
 
+    fn existing(&self, table: &Target, keys: &[Vec<Param>]) -> Option<Statement> {
+        let columns: Vec<&TargetColumn> = table.key.iter().map(|&index| &table.columns[index]).collect();
+        columns
+            .iter()
+            .all(|column| has_equality(column))
+            .then(|| Statement {
+                sql: format!(
+                    "select v.n - 1 from {} where exists (select 1 from {} as t where {})",
+                    unnest(&columns),
+                    table.sql_name,
+                    same_key(table, 0),
+                ),
+                params: arrays(&columns, keys.iter().map(Vec::as_slice)),
+            })
+    }
+
+    fn overwrite(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Option<Statement> {
+        Some(self.update(table, set, rows))
+    }
+
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
         if let [key] = keys {
             return Statement {
@@ -133,13 +153,30 @@ impl Dialect for Postgres {
     fn clear(&self, table: &Target, spared: &[Vec<Param>]) -> Statement {
         let conditions: Vec<String> = spared.iter().map(|key| matches(table, key)).collect();
         Statement {
-            sql: delete_but(&format!("{} as t", table.sql_name), &conditions),
+            sql: all_but(&format!("delete from {} as t", table.sql_name), &conditions),
             params: spared.iter().flatten().cloned().collect(),
         }
     }
 
     fn clear_childless(&self, _table: &Target, _spared: &[Vec<Param>]) -> Option<Statement> {
         None
+    }
+
+    fn nullable_references(&self, _schema: Option<&str>, _table: &str) -> Option<Statement> {
+        None
+    }
+
+    fn drop_references(&self, table: &Target, columns: &[String], spared: &[Vec<Param>]) -> Statement {
+        let conditions: Vec<String> = spared.iter().map(|key| matches(table, key)).collect();
+        let beginning = nulling(
+            DatabaseKind::Postgres,
+            &format!("{} as t", table.sql_name),
+            columns,
+        );
+        Statement {
+            sql: all_but(&beginning, &conditions),
+            params: spared.iter().flatten().cloned().collect(),
+        }
     }
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
@@ -163,6 +200,10 @@ impl Dialect for Postgres {
     }
 
     fn conflict_clauses(&self, _table: &TableDef) -> Option<Statement> {
+        None
+    }
+
+    fn upsert_hindrances(&self, _table: &TableDef) -> Option<Statement> {
         None
     }
 

@@ -2,7 +2,7 @@
 //! would be changed is refused here.
 
 use super::key_text::KeyText;
-use super::{Dialect, KeyedRow, Statement, Writing, names};
+use super::{Dialect, KeyedRow, Statement, Writing, key_columns, names, nulling};
 use crate::target::{Target, TargetColumn};
 use crate::values::{self, Number, Unfit};
 use symstream_shared::catalog::TableDef;
@@ -75,6 +75,44 @@ impl Dialect for Sqlite {
         }
     }
 
+    fn existing(&self, table: &Target, keys: &[Vec<Param>]) -> Option<Statement> {
+        Some(self.find_keys(table, keys))
+    }
+
+    fn overwrite(&self, table: &Target, set: &[usize], rows: &[KeyedRow]) -> Option<Statement> {
+        let width = set.len() + table.key.len();
+        let names: Vec<String> = (0..width).map(|place| format!("c{place}")).collect();
+        let row = format!("({})", vec!["?"; width].join(", "));
+        let list: Vec<String> = set
+            .iter()
+            .zip(&names)
+            .map(|(&index, name)| format!("{} = v.{name}", table.columns[index].sql_name))
+            .collect();
+        let same: Vec<String> = key_columns(table)
+            .zip(&names[set.len()..])
+            .map(|((_, column), name)| {
+                let column = &column.sql_name;
+                format!("t.{column} = v.{name} and t.{column} = v.{name} collate binary")
+            })
+            .collect();
+        Some(Statement {
+            sql: format!(
+                "with v ({}) as (values {}) update{} {} as t set {} from v where {}",
+                names.join(", "),
+                vec![row; rows.len()].join(", "),
+                or_abort(table),
+                table.sql_name,
+                list.join(", "),
+                same.join(" and "),
+            ),
+            params: rows
+                .iter()
+                .flat_map(|row| row.values.iter().chain(&row.key))
+                .cloned()
+                .collect(),
+        })
+    }
+
     fn delete(&self, table: &Target, keys: &[Vec<Param>]) -> Statement {
         self.delete_by_keys(table, keys)
     }
@@ -85,6 +123,15 @@ impl Dialect for Sqlite {
 
     fn clear_childless(&self, _table: &Target, _spared: &[Vec<Param>]) -> Option<Statement> {
         None
+    }
+
+    fn nullable_references(&self, _schema: Option<&str>, _table: &str) -> Option<Statement> {
+        None
+    }
+
+    fn drop_references(&self, table: &Target, columns: &[String], spared: &[Vec<Param>]) -> Statement {
+        let beginning = nulling(DatabaseKind::Sqlite, &table.sql_name, columns);
+        self.all_but_keys(&beginning, table, spared)
     }
 
     fn exists(&self, table: &Target, key: &[Param]) -> Statement {
@@ -108,6 +155,10 @@ impl Dialect for Sqlite {
             ),
             params: vec![table.name.as_str().into()],
         })
+    }
+
+    fn upsert_hindrances(&self, _table: &TableDef) -> Option<Statement> {
+        None
     }
 
     fn origin_on(&self, tables: &Tables, origin: &str) -> Statement {

@@ -34,6 +34,7 @@ fn item(kind: DatabaseKind, key: Vec<usize>) -> Target {
         name: "item".into(),
         whole_row: key.len() == columns.len(),
         conflict_clauses: false,
+        upserts: false,
         columns,
         key,
     }

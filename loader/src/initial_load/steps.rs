@@ -54,12 +54,13 @@ impl LoadSteps<'_> {
                 create: Some(xml), ..
             }) if !self.created => return Ok(Stepped::Create(xml.clone())),
             LoadStep::Begin(begin) => self.begin(sql, applier, *load_id, begin, &part.target).await?,
-            LoadStep::Rows => {
+            LoadStep::Rows | LoadStep::Early => {
                 let now = self.records.of(sql, self.source).await?;
                 if is_in_hand(now, *load_id) {
                     let seen = self.records.seen(sql, self.source).await?;
                     let mut own = OwnChanges::new(self.tables, self.source, seen, self.history);
-                    let rows = applier.apply_sparing(sql, &part.rows, &mut own).await;
+                    let again = *step == LoadStep::Early;
+                    let rows = applier.apply_sparing(sql, &part.rows, &mut own, again).await;
                     let rows = i64::try_from(rows.map_err(Ended::Apply)?).unwrap_or(i64::MAX);
                     self.records.count(sql, self.source, *load_id, rows).await?;
                 }

@@ -17,7 +17,7 @@ pub struct LoadPart {
     pub step: LoadStep,
 }
 
-/// The batches of a load, in their order: one `Begin`, any number of `Rows`, one `End` or `Cancelled`. A load that was
+/// The batches of a load, in their order: one `Begin`, any number of `Early` and `Rows`, one `End` or `Cancelled`. A load that was
 /// interrupted has no end; the next one of the same source takes its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoadStep {
@@ -26,6 +26,9 @@ pub enum LoadStep {
     /// Rows: inserts of what the snapshot holds, updates that close circles of foreign keys, and last the deletes of
     /// rows that the target may still have and the snapshot does not.
     Rows,
+    /// Deletes that make place for rows which come behind them and have a unique value of theirs. One that a foreign key
+    /// refuses is left out: it comes again among the last `Rows`.
+    Early,
     /// The load is complete; the lanes go on.
     End,
     /// An operator ended it: the lanes go on with what is there.

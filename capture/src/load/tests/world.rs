@@ -308,6 +308,7 @@ impl Taker {
 pub(super) fn name(part: &Part) -> &'static str {
     match part.load.as_ref().map(|load| &load.step) {
         Some(LoadStep::Begin(_)) => "begin",
+        Some(LoadStep::Early) => "early",
         Some(LoadStep::Rows) => "rows",
         Some(LoadStep::End) => "end",
         Some(LoadStep::Cancelled) => "cancelled",
