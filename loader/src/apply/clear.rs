@@ -11,8 +11,13 @@ use symstream_shared::wire::ClearTable;
 /// A table to be emptied.
 struct Clearing {
     target: Target,
+    /// Its schema and its name as they were asked for.
+    schema: Option<String>,
+    table: String,
     /// The keys of the rows that stay.
     spared: Vec<Vec<Param>>,
+    /// Columns to be null before the rows go, where rows of a circle can not go together.
+    references: Vec<String>,
 }
 
 impl Applier<'_> {
@@ -34,6 +39,7 @@ impl Applier<'_> {
         if !left.is_empty() {
             self.origin.set(sql, &[]).await.map_err(database)?;
         }
+        let mut opened = false;
         while !left.is_empty() {
             let before = left.len();
             let mut referenced = Vec::new();
@@ -45,6 +51,13 @@ impl Applier<'_> {
                 }
             }
             match failure {
+                Some(_) if referenced.len() == before && !opened => {
+                    opened = true;
+                    for table in &mut referenced {
+                        table.references = self.references(sql, table).await?;
+                    }
+                    left = referenced;
+                }
                 Some(err) if referenced.len() == before => {
                     return self.clear_together(sql, &referenced, err).await;
                 }
@@ -52,6 +65,19 @@ impl Applier<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn references(&self, sql: &mut dyn Sql, table: &Clearing) -> Result<Vec<String>, ApplyError> {
+        let schema = table.schema.as_deref();
+        let Some(question) = self.dialect.nullable_references(schema, &table.table) else {
+            return Ok(Vec::new());
+        };
+        let rows = sql
+            .query(&question.sql, &question.params)
+            .await
+            .map_err(database)?;
+        let names = rows.iter().map(|row| row.text(0)).collect::<Result<_, _>>();
+        names.map_err(database)
     }
 
     async fn clearing(
@@ -67,7 +93,10 @@ impl Applier<'_> {
         match found {
             Ok(target) => Ok(target.map(|target| Clearing {
                 target,
+                schema: table.schema.clone(),
+                table: table.table.clone(),
                 spared: Vec::new(),
+                references: Vec::new(),
             })),
             Err(TargetError::Database(err)) => Err(database(err)),
             Err(other) => Err(refused(&table.table, &other.to_string(), None)),
@@ -83,6 +112,17 @@ impl Applier<'_> {
     ) -> Result<Option<DbError>, ApplyError> {
         loop {
             savepoint::LOAD.set(sql).await.map_err(database)?;
+            if !table.references.is_empty() {
+                let Clearing {
+                    target,
+                    spared,
+                    references,
+                    ..
+                } = &*table;
+                let open = self.dialect.drop_references(target, references, spared);
+                let opened = sql.execute(&open.sql, &open.params).await;
+                opened.map_err(|err| refused(&target.name, &err.message.clone(), Some(err)))?;
+            }
             let referenced = self.clear_but(sql, table).await?;
             let newer = self.own_keys(sql, &table.target, own).await?;
             if newer.len() == table.spared.len() {
@@ -98,7 +138,7 @@ impl Applier<'_> {
     async fn clear_but(
         &mut self,
         sql: &mut dyn Sql,
-        Clearing { target, spared }: &Clearing,
+        Clearing { target, spared, .. }: &Clearing,
     ) -> Result<Option<DbError>, ApplyError> {
         if spared.len() * 2 * target.key.len() > sql.kind().capabilities().bind_params_max {
             let why = format!(
