@@ -115,7 +115,10 @@ fn syntax(line: usize, why: &str) -> ImportError {
 mod tests {
     use super::*;
 
-    fn rows(text: &str) -> Result<Vec<(usize, Vec<Option<String>>)>, String> {
+    /// A record's first line, and its fields.
+    type Record = (usize, Vec<Option<String>>);
+
+    fn rows(text: &str) -> Result<Vec<Record>, String> {
         let mut reader = CsvReader::new(text.as_bytes(), "t", false).map_err(|err| err.to_string())?;
         let mut rows = Vec::new();
         while let Some(row) = reader.next().map_err(|err| err.to_string())? {
