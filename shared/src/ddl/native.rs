@@ -48,12 +48,13 @@ impl NativeType {
 }
 
 /// Whether a text is words, and behind one of them numbers or texts in parentheses, and nothing that could end a
-/// column's definition or call something.
+/// column's definition, call something, or say more of the column than its type.
 fn is_type(kind: DatabaseKind, sql: &str) -> bool {
     if sql.is_empty() {
         return kind == DatabaseKind::Sqlite;
     }
     let mut depth = 0;
+    let mut pairs = 0;
     let mut chars = sql.chars().peekable();
     while let Some(c) = chars.next() {
         let fits = match c {
@@ -62,15 +63,17 @@ fn is_type(kind: DatabaseKind, sql: &str) -> bool {
             '[' | ']' => depth == 0 && kind == DatabaseKind::Postgres,
             '(' => {
                 depth += 1;
-                depth == 1
+                pairs += 1;
+                pairs == 1
             }
             ')' => {
                 depth -= 1;
                 depth == 0
             }
-            ',' | '-' => depth == 1,
+            ',' => depth == 1,
+            '-' => depth == 1 && chars.peek().is_some_and(char::is_ascii_digit),
             // The texts of an enum: with quotes in them doubled, and without what a server's mode may read otherwise.
-            '\'' if depth == 1 => loop {
+            '\'' if depth == 1 && kind == DatabaseKind::Mysql => loop {
                 match chars.next() {
                     None | Some('\\') => return false,
                     Some('\'') if chars.peek() == Some(&'\'') => {
@@ -88,8 +91,98 @@ fn is_type(kind: DatabaseKind, sql: &str) -> bool {
     }
     depth == 0
         && sql.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && !names_more(sql)
-        && (kind != DatabaseKind::Postgres || is_of_postgres(sql))
+        && match kind {
+            DatabaseKind::Postgres => is_of_postgres(sql),
+            DatabaseKind::Mysql => is_of_mysql(sql),
+            DatabaseKind::Sqlite => is_of_sqlite(sql),
+        }
+}
+
+/// Whether it is one of the types of MySQL or MariaDB, and nothing but a number's attributes follows: other words say
+/// what the column does, such as `on update current_timestamp` or `key`.
+fn is_of_mysql(sql: &str) -> bool {
+    const NAMES: [&str; 45] = [
+        "tinyint",
+        "smallint",
+        "mediumint",
+        "int",
+        "integer",
+        "bigint",
+        "decimal",
+        "numeric",
+        "float",
+        "double",
+        "bit",
+        "boolean",
+        "char",
+        "varchar",
+        "tinytext",
+        "text",
+        "mediumtext",
+        "longtext",
+        "binary",
+        "varbinary",
+        "tinyblob",
+        "blob",
+        "mediumblob",
+        "longblob",
+        "enum",
+        "set",
+        "date",
+        "time",
+        "datetime",
+        "timestamp",
+        "year",
+        "json",
+        "uuid",
+        "inet4",
+        "inet6",
+        "vector",
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+        "geomcollection",
+    ];
+    let end = sql.find([' ', '(']).unwrap_or(sql.len());
+    let (name, rest) = sql.split_at(end);
+    // A text of an enum may have any bracket in it.
+    let attributes = match rest.rfind(')') {
+        Some(end) if rest.starts_with('(') => &rest[end + 1..],
+        Some(_) => return false,
+        None => rest,
+    };
+    let is_attribute = |word: &str| word == "unsigned" || word == "zerofill";
+    NAMES.contains(&name) && attributes.split_ascii_whitespace().all(is_attribute)
+}
+
+/// Whether SQLite takes all of it for a type: it takes any words for one, but for those that begin something else, and
+/// parentheses are its end.
+fn is_of_sqlite(sql: &str) -> bool {
+    const OTHERS: [&str; 15] = [
+        "primary",
+        "autoincrement",
+        "references",
+        "default",
+        "check",
+        "unique",
+        "constraint",
+        "generated",
+        "as",
+        "collate",
+        "not",
+        "null",
+        "on",
+        "conflict",
+        "deferrable",
+    ];
+    let is_other = |word: &str| OTHERS.iter().any(|other| other.eq_ignore_ascii_case(word));
+    !sql.split(|c: char| !c.is_ascii_alphabetic()).any(is_other)
+        && sql.find(')').is_none_or(|end| end + 1 == sql.len())
 }
 
 /// Whether PostgreSQL brings the type with it; others are made by somebody, and may be missing elsewhere.
@@ -162,23 +255,6 @@ fn is_of_postgres(sql: &str) -> bool {
     NAMES.contains(&name.as_str())
 }
 
-/// Whether one of the words would begin a constraint of the column.
-fn names_more(sql: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "primary",
-        "references",
-        "default",
-        "check",
-        "unique",
-        "constraint",
-        "generated",
-        "as",
-        "collate",
-    ];
-    sql.split(|c: char| !c.is_ascii_alphabetic())
-        .any(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +291,61 @@ mod tests {
         ] {
             assert!(!postgres(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn nothing_that_a_column_does_comes_with_its_type() {
+        let is_one = |kind, sql: &str| NativeType::new(kind, sql).is_some();
+        for sql in [
+            "int(10) unsigned zerofill",
+            "decimal(10,2) unsigned",
+            "set('on','not null')",
+            "enum('a)','b(')",
+            "timestamp(6)",
+            "longtext",
+            "inet6",
+        ] {
+            assert!(is_one(DatabaseKind::Mysql, sql), "{sql}");
+        }
+        for sql in [
+            "timestamp on update current_timestamp",
+            "timestamp(6) on update current_timestamp(6)",
+            "int key",
+            "int(11) auto_increment",
+            "bigint not null",
+            "int invisible",
+            "int unsigned key",
+            "int comment (1)",
+            "serial",
+            "enum('a','b') key",
+            "enum('a','b')key",
+            "enum('a') not null, x enum('b')",
+            "int(1--)",
+        ] {
+            assert!(!is_one(DatabaseKind::Mysql, sql), "{sql}");
+        }
+        for sql in [
+            "INT",
+            "NVARCHAR(20)",
+            "unsigned big int",
+            "decimal(10,-2)",
+            "json",
+        ] {
+            assert!(is_one(DatabaseKind::Sqlite, sql), "{sql}");
+        }
+        for sql in [
+            "text not null on conflict ignore",
+            "text Null on conflict replace",
+            "integer primary key autoincrement",
+            "text(5) hidden",
+            "int deferrable initially deferred",
+            "numeric(1--)",
+            "numeric(1,-)",
+            "x('a')",
+        ] {
+            assert!(!is_one(DatabaseKind::Sqlite, sql), "{sql}");
+        }
+        assert!(!is_one(DatabaseKind::Postgres, "numeric(1--)"));
+        assert!(!is_one(DatabaseKind::Postgres, "integer not null"));
     }
 }
