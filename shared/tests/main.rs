@@ -2,6 +2,7 @@
 
 mod clinic;
 mod ddl;
+mod registration;
 mod schema;
 
 use std::path::{Path, PathBuf};

@@ -223,7 +223,9 @@ impl Registrar {
             if let Some(note) = removed {
                 self.forget_removal(&mut tx, &node, &note).await?;
             }
-            self.admit(&mut tx, &node, &registered_by, request).await?;
+            let judged_hash = case.opening.as_ref().and_then(|row| row.secret_hash.as_deref());
+            self.admit(&mut tx, &node, &registered_by, request, judged_hash)
+                .await?;
         }
         let current: Current = version::read(&mut tx, &self.tables).await?;
         version::store(&mut tx, &self.tables, &current).await?;

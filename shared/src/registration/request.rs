@@ -105,13 +105,7 @@ pub struct Opening<'a> {
 /// [`DbError`] as the database says.
 pub async fn open(tx: &mut dyn Sql, tables: &Tables, opening: &Opening<'_>) -> Result<(), DbError> {
     let kind = tx.kind();
-    let expires = match opening.hours {
-        0 => Param::Null,
-        hours => {
-            let hours = i64::try_from(hours).unwrap_or(i64::MAX / HOUR_MS);
-            Param::Time(now_ms(tx).await?.saturating_add(hours.saturating_mul(HOUR_MS)))
-        }
-    };
+    let expires = expires(tx, opening.hours).await?;
     let now = kind.now();
     let statement = format!(
         "insert into {} (node_group_id, external_id, status, attempt_count, registered_node_id, secret_hash, \
@@ -224,6 +218,17 @@ pub async fn close(
         by.into(),
     ];
     tx.execute(&statement, &params).await.map(drop)
+}
+
+/// When a registration that is opened now closes by itself.
+pub(super) async fn expires(sql: &mut dyn Sql, hours: u64) -> Result<Param, DbError> {
+    if hours == 0 {
+        return Ok(Param::Null);
+    }
+    let hours = i64::try_from(hours).unwrap_or(i64::MAX / HOUR_MS);
+    Ok(Param::Time(
+        now_ms(sql).await?.saturating_add(hours.saturating_mul(HOUR_MS)),
+    ))
 }
 
 /// The database's clock, which all who write the table share.

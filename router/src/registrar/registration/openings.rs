@@ -106,33 +106,35 @@ impl Registrar {
             hours,
             by: "sql",
         };
-        registration::open(tx, &self.tables, &opening).await
+        if registration::note_opened(tx, &self.tables, &opening).await? {
+            return Ok(());
+        }
+        Err(DbError {
+            disposition: Disposition::Retry,
+            ..DbError::unexpected(format!("the registration of node {node} was changed meanwhile"))
+        })
     }
 
     /// Closes what has been open for too long, and notes what was closed by SQL.
     async fn close_those_over(&self) -> Result<(), DbError> {
-        let requests = self.tables.name("registration_request");
-        let query = |now: &str| {
-            format!(
-                "select r.node_group_id, r.external_id, n.node_id, \
-                 case when r.expire_time <= {now} then 1 else 0 end from {requests} r \
-                 left join {} n on n.node_group_id = r.node_group_id and n.external_id = r.external_id \
-                 left join {} s on s.node_id = n.node_id \
-                 where r.status = ? and (r.expire_time <= {now} or s.registration_enabled is null \
-                 or s.registration_enabled = 0)",
-                self.tables.name("node"),
-                self.tables.name("node_security")
-            )
-        };
+        let query = format!(
+            "select r.node_group_id, r.external_id, case when r.expire_time <= {now} then 1 else 0 end from {} r \
+             where r.status = ? and (r.expire_time <= {now} or not exists (select 1 from {} n join {} s \
+             on s.node_id = n.node_id where n.node_group_id = r.node_group_id and n.external_id = r.external_id \
+             and s.registration_enabled <> 0))",
+            self.tables.name("registration_request"),
+            self.tables.name("node"),
+            self.tables.name("node_security"),
+            now = self.database.kind().now()
+        );
         let open = RequestStatus::Open.as_str();
-        let query = query(self.database.kind().now());
         if self.database.query(&query, &[open.into()]).await?.is_empty() {
             return Ok(());
         }
         let mut tx = self.database.begin(TxKind::Snapshot).await?;
         let mut closed = Vec::new();
         for row in tx.query(&query, &[open.into()]).await? {
-            closed.push(self.close_one(&mut tx, &row).await?);
+            closed.extend(self.close_one(&mut tx, &row).await?);
         }
         tx.commit().await?;
         for (external_id, why) in closed {
@@ -141,20 +143,23 @@ impl Registrar {
         Ok(())
     }
 
-    async fn close_one(&self, tx: &mut Tx, row: &Row) -> Result<(String, &'static str), DbError> {
+    /// What was closed and why; `None` where it was opened anew meanwhile.
+    async fn close_one(&self, tx: &mut Tx, row: &Row) -> Result<Option<(String, &'static str)>, DbError> {
         let (group, external_id) = (row.text(0)?, row.text(1)?);
-        let why = match row.int(3)? {
-            0 => "closed by hand: registration_enabled is 0",
-            _ => "closed by itself: its time is over (registration.open.hours)",
+        let (tables, by) = (&self.tables, "registrar");
+        let (is_closed, why) = if row.int(2)? == 0 {
+            let why = "closed by hand: registration_enabled is 0";
+            (
+                registration::close_disabled(tx, tables, &group, &external_id, why, by).await?,
+                why,
+            )
+        } else {
+            let why = "closed by itself: its time is over (registration.open.hours)";
+            (
+                registration::close_expired(tx, tables, &group, &external_id, why, by).await?,
+                why,
+            )
         };
-        if let Some(node) = row.opt_text(2)? {
-            let update = format!(
-                "update {} set registration_enabled = 0 where node_id = ? and registration_enabled <> 0",
-                self.tables.name("node_security")
-            );
-            tx.execute(&update, &[node.into()]).await?;
-        }
-        registration::close(tx, &self.tables, &group, &external_id, why, "registrar").await?;
-        Ok((external_id, why))
+        Ok(is_closed.then_some((external_id, why)))
     }
 }

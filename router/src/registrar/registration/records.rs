@@ -4,7 +4,7 @@ use super::verdict::Candidate;
 use crate::registrar::Registrar;
 use symstream_shared::db::{DbError, Param, Sql, Tx};
 use symstream_shared::id::{GroupId, NodeId};
-use symstream_shared::registration;
+use symstream_shared::registration::{self, Admission};
 use symstream_shared::retry::Disposition;
 use symstream_shared::wire::RegistrationRequest;
 
@@ -99,25 +99,29 @@ impl Registrar {
         Ok(Some(node))
     }
 
-    /// Registers a node whose registration is open, as one that `registered_by` let in.
+    /// Registers a node whose registration is open, as one that `registered_by` let in. `judged_hash` is the secret's hash
+    /// that the request was judged by.
     pub(super) async fn admit(
         &self,
         tx: &mut Tx,
         node: &NodeId,
         registered_by: &NodeId,
         request: &RegistrationRequest,
+        judged_hash: Option<&str>,
     ) -> Result<(), DbError> {
         let id = || Param::from(node.as_str());
         let by = || Param::from(registered_by.as_str());
-        let security = format!(
-            "update {} set registration_enabled = 0, registration_time = {}, password = ?, \
-             created_at_node_id = ? where node_id = ? and registration_enabled <> 0",
-            self.tables.name("node_security"),
-            tx.kind().now()
-        );
-        let values = [request.password.as_str().into(), by(), id()];
-        if tx.execute(&security, &values).await? == 0 {
-            let message = "another router used the open registration meanwhile";
+        let (group, external_id) = (&request.group, &request.external_id);
+        let admission = Admission {
+            group,
+            external_id,
+            node,
+            password: &request.password,
+            by: registered_by,
+            judged_hash,
+        };
+        if !registration::admit(tx, &self.tables, &admission).await? {
+            let message = "the open registration was used, closed or opened anew meanwhile";
             return Err(DbError {
                 disposition: Disposition::Retry,
                 ..DbError::unexpected(message)
@@ -138,7 +142,6 @@ impl Registrar {
             id(),
         ];
         tx.execute(&update, &values).await?;
-        let (group, external_id) = (&request.group, &request.external_id);
         // Another spelling's row is not this node's (MySQL).
         let row = registration::find(tx, &self.tables, group, external_id).await?;
         if row.is_some_and(|row| !row.is_exact) {
