@@ -2,7 +2,7 @@
 //! alone: a lane's messages of one batch are either the group's or each node's.
 
 use crate::configuration_cache::KnownConfig;
-use crate::decide::may_get_changes;
+use crate::decide::{LoadMisfit, may_get_changes};
 use std::collections::{BTreeMap, BTreeSet};
 use symstream_shared::id::{GroupId, NodeId};
 use symstream_shared::model::Config;
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     absent: Vec<NodeId>,
     /// [`Part::loading`], likewise.
     pub(crate) loading: Vec<Loading>,
+    /// The targets of an initial load for which some part of the batch is not: they get nothing of it.
+    pub(crate) unknown: BTreeMap<NodeId, LoadMisfit>,
 }
 
 /// Makes a plan, part by part.
@@ -33,6 +35,7 @@ pub(crate) struct Planner {
     broadcast: Broadcast,
     absent: Vec<NodeId>,
     loading: Vec<Loading>,
+    unknown: BTreeMap<NodeId, LoadMisfit>,
 }
 
 impl Planner {
@@ -43,6 +46,7 @@ impl Planner {
             broadcast: Broadcast::new(),
             absent: Vec::new(),
             loading: Vec::new(),
+            unknown: BTreeMap::new(),
         }
     }
 
@@ -72,21 +76,28 @@ impl Planner {
         self.spread = self.spread.max(spread);
     }
 
+    /// Nodes that a part of an initial load is not for.
+    pub(crate) fn leave_out(&mut self, unknown: BTreeMap<NodeId, LoadMisfit>) {
+        self.unknown.extend(unknown);
+    }
+
     pub(crate) fn finish(self) -> Plan {
         Plan {
             spread: self.spread,
             broadcast: self.broadcast,
             absent: self.absent,
             loading: self.loading,
+            unknown: self.unknown,
         }
     }
 }
 
 impl Plan {
-    /// Lets a part say of nodes what the batch's last one says.
+    /// Lets a part say of nodes what the batch's last one says, and be for those only that the whole batch is for.
     pub(crate) fn settle(&self, part: &mut Part) {
         part.absent.clone_from(&self.absent);
         part.loading.clone_from(&self.loading);
+        part.targets.retain(|target| !self.unknown.contains_key(target));
     }
 }
 

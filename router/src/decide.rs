@@ -3,6 +3,8 @@
 
 mod load;
 
+pub use load::LoadMisfit;
+
 use crate::broadcast::Broadcast;
 use crate::error::DecideError;
 use crate::selector::{Candidates, Selector};
@@ -46,11 +48,19 @@ pub struct Decision {
     pub unrouted: Vec<usize>,
     /// The part's tables with changes whose triggers were all deleted.
     pub forgotten: Vec<usize>,
-    /// Targets of an initial load that the configuration does not know.
-    pub unknown: Vec<NodeId>,
+    /// Targets of an initial load that get nothing of it, and why.
+    pub unknown: BTreeMap<NodeId, LoadMisfit>,
 }
 
 impl Decision {
+    /// All of a part's changes are for nobody.
+    pub(crate) fn for_nobody(part: &Part) -> Self {
+        Self {
+            unrouted: (0..part.rows.changes.len()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Into how many tables of one node the same change goes at most.
     pub fn copies_max(&self) -> usize {
         let rows = self.targets.values().map(|target| &target.rows);
@@ -64,7 +74,7 @@ impl Decision {
 
 /// Decides by exactly this configuration, which has to be the one that the part names.
 ///
-/// Of an initial load the source has decided everything ([`load::decide`]). The rules are asked about the rows of a
+/// Of an initial load the source has decided which rows go to whom ([`load::decide`]). The rules are asked about the rows of a
 /// request ([`Request::Reload`]) by their values only; a request is for a node that may get something now, else for
 /// nobody.
 ///
@@ -155,7 +165,7 @@ pub(crate) fn decide(part: &Part, config: &Config, broadcast: &Broadcast) -> Res
         groups: of_groups,
         unrouted,
         forgotten: forgotten_tables(part, config, &by_table),
-        unknown: Vec::new(),
+        unknown: BTreeMap::new(),
     })
 }
 

@@ -18,6 +18,7 @@ mod part_reader;
 mod partition;
 mod put_out;
 mod registrar;
+mod removed;
 mod report;
 mod route;
 mod selector;

@@ -1,17 +1,18 @@
 //! Routing one captured batch: out into the nodes' lanes, then the lanes' tails and the report.
 //!
 //! Every step may be repeated. After a crash anywhere the whole is done again by whoever gets the message
-//! next: the decision comes out the same, loaders recognise what they have by its batch, and a lane whose tail
+//! next: the decision comes out the same (but for nodes that are removed meanwhile, see [`crate::removed`]), loaders recognise what they have by its batch, and a lane whose tail
 //! stands at this batch keeps the predecessor that it was given the first time.
 
 use crate::broadcast::{Broadcast, Plan, Planner};
 use crate::configuration_cache::{ConfigurationCache, KnownConfig};
-use crate::decide::{Decision, decide};
+use crate::decide::{Decision, LoadMisfit, decide};
 use crate::error::RouteError;
 use crate::forgotten::ForgottenTriggers;
 use crate::lanes::Opening;
 use crate::outputs::Outputs;
 use crate::part_reader::{NumberedPart, PartReader};
+use crate::removed::RemovedSources;
 use crate::report::Reporter;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,6 +27,7 @@ pub(crate) struct BatchRouter {
     pub(crate) configurations: ConfigurationCache,
     pub(crate) hostname: String,
     pub(crate) forgotten: ForgottenTriggers,
+    pub(crate) removed: RemovedSources,
 }
 
 impl BatchRouter {
@@ -38,6 +40,9 @@ impl BatchRouter {
     /// out before another error needs to be taken back.
     pub(crate) async fn route(&self, last: &CapturedMessage, version: Option<i64>) -> Result<(), RouteError> {
         let started_ms = now_ms();
+        if self.is_of_removed(last, version).await? {
+            return self.pass_over(last, started_ms).await;
+        }
         let mut plan = None;
         if last.header.part_last > 1 {
             plan = Some(self.check(last, version).await?);
@@ -51,8 +56,9 @@ impl BatchRouter {
             plan.settle(&mut numbered.part);
             let decision = self.decide(&numbered.part, &config, &plan.broadcast)?;
             plan.spread = plan.spread.max(spread_of(&numbered, &decision));
-            if numbered.is_last && !decision.unknown.is_empty() {
-                warn_of_unknown(last, &decision);
+            if numbered.is_last {
+                let unknown = plan.unknown.iter().chain(&decision.unknown);
+                unknown.for_each(|(target, why)| warn_of_unknown(last, target, why));
             }
             let opening = Opening {
                 last,
@@ -90,6 +96,7 @@ impl BatchRouter {
             numbered.part.absent.clear();
             let decision = self.decide(&numbered.part, &config, &broadcast)?;
             planner.spread_by(spread_of(&numbered, &decision));
+            planner.leave_out(decision.unknown);
         }
         Ok(planner.finish())
     }
@@ -107,14 +114,14 @@ impl BatchRouter {
         Ok(decision)
     }
 
-    async fn report(&self, reports: &[RoutedReport]) -> Result<(), RouteError> {
+    pub(crate) async fn report(&self, reports: &[RoutedReport]) -> Result<(), RouteError> {
         for report in reports {
             self.bus.report(report).await?;
         }
         Ok(())
     }
 
-    fn reporter(&self, numbered: &NumberedPart, started_ms: i64) -> Reporter {
+    pub(crate) fn reporter(&self, numbered: &NumberedPart, started_ms: i64) -> Reporter {
         let part = &numbered.part;
         Reporter {
             source: part.source.clone(),
@@ -137,11 +144,10 @@ fn spread_of(numbered: &NumberedPart, decision: &Decision) -> u32 {
     numbered.numbers.spread_for(numbered.bytes, decision.copies_max())
 }
 
-fn warn_of_unknown(last: &CapturedMessage, decision: &Decision) {
-    let nodes: Vec<&str> = decision.unknown.iter().map(NodeId::as_str).collect();
+fn warn_of_unknown(last: &CapturedMessage, target: &NodeId, why: &LoadMisfit) {
     tracing::warn!(
-        node_id = %last.header.source, batch_id = last.header.batch_id, targets = nodes.join(","),
-        "an initial load is not sent to nodes that are not in the configuration"
+        node_id = %last.header.source, batch_id = last.header.batch_id, target = %target, why = %why,
+        "a batch of an initial load is not for this node"
     );
 }
 

@@ -4,6 +4,7 @@ use crate::configuration_cache::ConfigurationCache;
 use crate::error::Error;
 use crate::forgotten::ForgottenTriggers;
 use crate::registrar::{Registrar, Relay};
+use crate::removed::RemovedSources;
 use crate::route::BatchRouter;
 use crate::{held, partition};
 use std::sync::Arc;
@@ -63,6 +64,7 @@ impl Service {
             configurations: ConfigurationCache::new(bus.clone(), self.engine.server().clone()),
             hostname: hostname(),
             forgotten: ForgottenTriggers::default(),
+            removed: RemovedSources::default(),
         });
         for number in 0..PARTITION_COUNT {
             let loop_run = partition::run(router.clone(), number, stop.clone());

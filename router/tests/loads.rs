@@ -104,3 +104,35 @@ async fn what_comes_behind_a_load_names_it_and_an_absent_node_gets_nothing() {
     assert_eq!(world.bus.tail(&lane).await.expect("tail").batch_id, 7);
     router.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_a_load_goes_to_a_node_whole_or_not_at_all() {
+    let (world, router) = World::with_router().await;
+    let version = world.version().await;
+    let rows = |batch_id, table: &str| {
+        let mut part = Part {
+            targets: vec![node("a")],
+            load: Some(LoadPart {
+                load_id: 5,
+                step: LoadStep::Rows,
+            }),
+            ..part("reload", batch_id, version, &[0])
+        };
+        part.rows.tables[0].target_table = table.to_owned();
+        (Message::Captured(part).encode().expect("encode"), 1)
+    };
+    let (fitting, other) = (rows(6, "sale"), rows(6, "sym_node_security"));
+    world
+        .publish("reload", 6, version, vec![fitting.clone(), other, fitting])
+        .await;
+    world
+        .publish("reload", 7, version, vec![rows(7, "sale"), rows(7, "sale")])
+        .await;
+    let mut reports = world.reports();
+    let report = next_report(&mut reports).await;
+    assert_eq!((report.batch_id, report.last), (6, true));
+    assert!(report.targets.is_empty());
+    let received = world.receive("a", "reload", 1).await;
+    assert_eq!(received.batches, [(7, 0, vec![0, 0])]);
+    router.stop().await;
+}

@@ -7,6 +7,7 @@ mod holding;
 mod loads;
 mod registrar;
 mod registration;
+mod removed;
 mod requests;
 mod routing;
 mod takeover;

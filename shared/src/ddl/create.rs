@@ -5,7 +5,7 @@ use super::dialect;
 use super::existing;
 use super::model::Table;
 use super::render::{self, Statements};
-use super::xml::{DatabaseReader, Item};
+use super::xml::{DatabaseReader, Item, XmlError};
 use crate::catalog;
 use crate::db::Sql;
 
@@ -30,6 +30,21 @@ impl Creation<'_> {
     }
 }
 
+/// The tables that a description describes: those that [`create_missing`] would make of it, and no others.
+///
+/// # Errors
+/// [`XmlError`] when the text is no description.
+pub fn described(xml: &str) -> Result<Vec<Table>, XmlError> {
+    let mut tables = Vec::new();
+    let mut reader = DatabaseReader::new(xml.as_bytes(), false);
+    while let Some(item) = reader.next_item()? {
+        if let Item::Table(table) = item {
+            tables.push(table);
+        }
+    }
+    Ok(tables)
+}
+
 /// Makes the tables of a description that are not there (a name that differs in case only is there), with their keys,
 /// references and indexes, and returns their names. Tables that are there stay as they are. A reference to a table
 /// that is neither there nor described is left out, with a warning in the log; tables may refer to each other in any
@@ -41,13 +56,7 @@ impl Creation<'_> {
 /// # Errors
 /// [`DdlError`] when the text is no description, or as the database says.
 pub async fn create_missing(sql: &mut dyn Sql, xml: &str) -> Result<Vec<String>, DdlError> {
-    let mut tables = Vec::new();
-    let mut reader = DatabaseReader::new(xml.as_bytes(), false);
-    while let Some(item) = reader.next_item()? {
-        if let Item::Table(table) = item {
-            tables.push(table);
-        }
-    }
+    let tables = described(xml)?;
     let missing = missing(sql, &tables).await?;
     let mut wanted: Vec<Table> = missing.into_iter().cloned().collect();
     leave_out_dangling(sql, &mut wanted, &tables).await?;

@@ -15,7 +15,7 @@ mod render;
 mod xml;
 
 pub use column_type::ColumnType;
-pub use create::{Creation, create, create_missing};
+pub use create::{Creation, create, create_missing, described};
 pub use dialect::{Dialect, of as dialect};
 pub use export::{ExportTable, export};
 pub use model::{Column, ForeignKey, Index, ReferenceAction, Table};

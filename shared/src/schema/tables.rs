@@ -44,6 +44,13 @@ impl Tables {
         &self.prefix
     }
 
+    /// Whether a table of this name is one of them, or would look like one, however its name is written.
+    pub fn owns(&self, table: &str) -> bool {
+        let start = table.get(..self.prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix))
+            && table[self.prefix.len()..].starts_with('_')
+    }
+
     /// The name of a table for SQL text: `data` gives `sym_data`.
     pub fn name(&self, table: &str) -> String {
         format!("{}_{table}", self.prefix)
@@ -67,6 +74,17 @@ impl fmt::Display for Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_tables_are_known_by_their_prefix() {
+        let tables = Tables::default();
+        for own in ["sym_data", "SYM_Node", "sym_"] {
+            assert!(tables.owns(own), "{own}");
+        }
+        for other in ["sym", "symbol", "my_sym_data", "", "syé_data"] {
+            assert!(!tables.owns(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_prefix_is_a_plain_identifier() {
