@@ -1,15 +1,16 @@
 //! Loading one batch: its rows, its record and the lane's position in one transaction.
 
+mod parts;
+
 use crate::apply::{Applier, Origin};
 use crate::attempt::{Ended, Measured};
 use crate::dialect::{self, Dialect};
-use crate::group;
-use crate::initial_load::{LoadNews, LoadRecords, LoadSteps, Stepped};
+use crate::initial_load::{LoadNews, LoadRecords, LoadSteps};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::statement::StatementBatch;
 use crate::target::TargetCache;
-use std::borrow::Cow;
+use parts::{Aside, apply_part, apply_spooled};
 use std::time::Instant;
 use symstream_shared::batch_status::BatchStatus;
 use symstream_shared::captured::HistCache;
@@ -17,7 +18,7 @@ use symstream_shared::db::{Database, DbError, Sql, Tx, TxKind};
 use symstream_shared::ddl;
 use symstream_shared::id::{ChannelId, NodeId};
 use symstream_shared::schema::Tables;
-use symstream_shared::wire::{Assembler, BatchResult, LanePart, Message, WireError};
+use symstream_shared::wire::{BatchResult, LanePart};
 
 /// Which batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +79,6 @@ enum Loaded {
     Aside(Aside),
 }
 
-/// What a batch asks for outside of its transaction.
-enum Aside {
-    /// It is this statement.
-    Statement(String),
-    /// It needs these tables first.
-    Create(String),
-}
-
 impl BatchLoader {
     /// A loader for one channel of the node that `database` is.
     pub fn new(database: Database, tables: Tables, channel: &ChannelId, hostname: String) -> Self {
@@ -96,9 +89,9 @@ impl BatchLoader {
             loads: LoadRecords::new(&tables),
             news: LoadNews::default(),
             database,
+            targets: TargetCache::new(&tables),
             tables,
             hostname,
-            targets: TargetCache::default(),
             history: HistCache::new(),
             node: None,
         }
@@ -267,81 +260,5 @@ impl BatchLoader {
             drop(tx.execute(&off.sql, &off.params).await);
         }
         drop(tx.rollback().await);
-    }
-}
-
-/// Applies one part; gives back what has to be done instead.
-async fn apply_part(
-    tx: &mut Tx,
-    applier: &mut Applier<'_>,
-    steps: &mut LoadSteps<'_>,
-    part: &LanePart,
-    node: Option<&NodeId>,
-    measured: &mut Measured,
-) -> Result<Option<Aside>, Ended> {
-    if let Some(statement) = &part.statement {
-        return Ok(Some(Aside::Statement(statement.clone())));
-    }
-    let Some(load) = &part.load else {
-        let rows = match node.filter(|_| part.broadcast) {
-            Some(node) => group::rows_for(&part.rows, node),
-            None => Cow::Borrowed(&part.rows),
-        };
-        applier.apply(tx, &rows).await.map_err(Ended::Apply)?;
-        return Ok(None);
-    };
-    match steps.write(tx, applier, load, part).await? {
-        Stepped::Done => {}
-        Stepped::Moved => measured.moved = true,
-        Stepped::Create(xml) => return Ok(Some(Aside::Create(xml))),
-    }
-    Ok(None)
-}
-
-/// Applies the parts of a batch out of the spool, holding one logical part in memory at a time.
-async fn apply_spooled(
-    tx: &mut Tx,
-    applier: &mut Applier<'_>,
-    steps: &mut LoadSteps<'_>,
-    batch: &BatchKey,
-    node: Option<&NodeId>,
-    measured: &mut Measured,
-) -> Result<Option<Aside>, Ended> {
-    let spool = steps.spool;
-    let mut aside = None;
-    let mut assembler = Assembler::default();
-    let mut seen = Vec::new();
-    let mut listed = Vec::new();
-    let mut after = 0;
-    while let Some(spooled) = spool.next(tx, &batch.source, batch.batch_id, after).await? {
-        after = spooled.part;
-        seen.push(spooled.part);
-        measured.sent_ms = spooled.sent_ms;
-        let message = Message::decode(&spooled.body)
-            .map_err(Ended::Wire)?
-            .into_content();
-        match assembler.push(message) {
-            Ok(None) => {}
-            Ok(Some(Message::Lane(part))) => {
-                if part.part == part.part_last {
-                    listed.clone_from(&part.parts);
-                }
-                aside = apply_part(tx, applier, steps, &part, node, measured).await?;
-            }
-            Ok(Some(_)) => {
-                return Err(Ended::Database(DbError::unexpected(
-                    "a message of this batch is none of a batch",
-                )));
-            }
-            // Fragments follow each other in the spool unless one is missing.
-            Err(WireError::FragmentOrder { .. }) => return Err(Ended::Incomplete),
-            Err(err) => return Err(Ended::Wire(err)),
-        }
-    }
-    // Nothing at all: another loader has applied it, or somebody emptied the spool.
-    if !seen.is_empty() && seen == listed {
-        Ok(aside)
-    } else {
-        Err(Ended::Incomplete)
     }
 }
