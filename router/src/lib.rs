@@ -2,7 +2,8 @@
 //! registrar: the configuration's versions, and who may take part.
 //!
 //! **Invariant:** nothing here opens a node's database to decide where a change goes; the decision depends on
-//! the message, the configuration that it names and the lanes' tails alone, so any router may make it again.
+//! the message, the configuration that it names and the lanes' tails alone, so any router may make it again. Only
+//! whether the source is still registered is asked of the newest configuration ([`removed`] says why that is right).
 
 mod broadcast;
 mod configuration_cache;
