@@ -5,13 +5,15 @@
 //!   it said `OK`. A node that is no longer in `sym_node` is not waited for, or it would keep its rows here for ever; one
 //!   that is only disabled is, because it gets them when it is enabled again. Nor is one that needs a reload
 //!   ([`crate::backlog`]);
-//! - histories of triggers that no captured row can name any more ([`histories`]).
+//! - histories of triggers that no captured row can name any more ([`histories`]);
+//! - loads that a newer one of the same node has followed ([`loads`]).
 //!
 //! Records of batches that were applied at the node are the loader's, which purges them itself.
 //!
 //! All of it in transactions of some milliseconds, with pauses between them, so that the application does not feel it.
 
 mod histories;
+mod loads;
 mod outgoing;
 mod pace;
 
@@ -48,6 +50,8 @@ struct Figures {
     batches_not_ok: u64,
     /// Histories of triggers.
     trigger_histories: u64,
+    /// Loads of other nodes.
+    loads: u64,
 }
 
 /// One round.
@@ -58,11 +62,12 @@ async fn purge(source: &Source, config: &Config, retention: Duration) -> Result<
     let mut figures = Figures::default();
     outgoing::purge(source, config, before_ms, &mut pace, &mut figures).await?;
     histories::purge(source, before_ms, &mut figures).await?;
+    loads::purge(source, before_ms, &mut figures).await?;
     if figures != Figures::default() {
         tracing::info!(
             node_id = %source.node, rows = figures.rows, batches = figures.batches,
             batches_not_ok_at_removed_nodes = figures.batches_not_ok,
-            trigger_histories = figures.trigger_histories, took_ms = began.elapsed().as_millis(),
+            trigger_histories = figures.trigger_histories, loads = figures.loads, took_ms = began.elapsed().as_millis(),
             "purged what every target has"
         );
     }

@@ -313,3 +313,40 @@ async fn a_retention_that_is_wrong_removes_nothing() {
     assert!(err.to_string().contains("purge.retention"), "{err}");
     assert_eq!(ids(&node, "data_id", "sym_data").await, [1]);
 }
+
+#[tokio::test]
+async fn loads_that_another_one_followed_go_when_they_are_old() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let node = start(kind).await;
+        let mut tx = node.db.begin().await.expect("transaction");
+        for (load_id, target, status, days) in [
+            (10, "a", "AB", 9),
+            (11, "a", "OK", 9),
+            (20, "a", "CA", 1),
+            (21, "a", "OK", 1),
+            (12, "b", "AB", 9),
+            (40, "b", "RQ", 9),
+            (35, "off", "AB", 9),
+            (36, "off", "OK", 9),
+        ] {
+            let load = "insert into sym_load (load_id, node_id, status, create_time) values (?, ?, ?, ?)";
+            let params = [
+                load_id.into(),
+                Param::from(target),
+                Param::from(status),
+                ago(days),
+            ];
+            tx.execute(load, &params).await.expect("load");
+        }
+        tx.commit().await.expect("commit");
+        // A batch that is still to be published may name load 35.
+        batch(&node, 30, "", 1, 0, &[]).await;
+        let purged = purged(&node, DAY * 7).await;
+        assert_eq!(purged.loads, 3, "{kind}");
+        assert_eq!(
+            ids(&node, "load_id", "sym_load").await,
+            [20, 21, 35, 36, 40],
+            "{kind}"
+        );
+    }
+}
