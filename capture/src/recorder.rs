@@ -11,6 +11,7 @@ mod status;
 
 pub(crate) use routed::record_for_nobody;
 
+use crate::batch_store::Attempts;
 use crate::error::Error;
 use crate::source::Source;
 use futures_util::future::try_join_all;
@@ -46,17 +47,38 @@ async fn record(source: &Source, mut reports_rx: mpsc::Receiver<Delivery>) -> Re
     loop {
         let mut deliveries = Vec::with_capacity(REPORTS_MAX);
         reports_rx.recv_many(&mut deliveries, REPORTS_MAX).await;
-        let mut tx = source.database.begin(TxKind::Write).await?;
-        for delivery in &deliveries {
-            match readable(delivery) {
-                Some(Report::Routed(report)) => routed::record(&mut tx, &source.tables, &report).await?,
-                Some(Report::Status(report)) => status::record(&mut tx, &source.tables, &report).await?,
-                None => {}
+        let reports = in_order(deliveries.iter().filter_map(readable).collect());
+        let mut attempts = Attempts::default();
+        loop {
+            match store(source, &reports).await {
+                Err(err) if attempts.has_another(&err) => {}
+                stored => break stored?,
             }
         }
-        tx.commit().await?;
         try_join_all(deliveries.iter().map(Delivery::ack)).await?;
     }
+}
+
+/// Routed batches first, by their ids: others who write several batches do it in the same order, and nobody waits in a
+/// circle.
+fn in_order(mut reports: Vec<Report>) -> Vec<Report> {
+    reports.sort_by_key(|report| match report {
+        Report::Routed(report) => (0, report.batch_id),
+        Report::Status(_) => (1, 0),
+    });
+    reports
+}
+
+/// Records them in one transaction.
+async fn store(source: &Source, reports: &[Report]) -> Result<(), Error> {
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    for report in reports {
+        match report {
+            Report::Routed(report) => routed::record(&mut tx, &source.tables, report).await?,
+            Report::Status(report) => status::record(&mut tx, &source.tables, report).await?,
+        }
+    }
+    Ok(tx.commit().await?)
 }
 
 /// The report. One that can not be read, or is of another than who sent it, never will be, and would stop all behind it:

@@ -1,6 +1,7 @@
 //! What published batches take (`sym_capture_batch.byte_count`), written together a little later: nobody waits for it, and
 //! a crash loses the last seconds of it only.
 
+use crate::batch_store::Attempts;
 use crate::error::Error;
 use crate::source::Source;
 use std::convert::Infallible;
@@ -32,10 +33,6 @@ pub(super) async fn record(
     weights: &Mutex<mpsc::Receiver<Weight>>,
 ) -> Result<Infallible, Error> {
     let mut weights = weights.lock().await;
-    let statement = format!(
-        "update {} set byte_count = ? where batch_id = ?",
-        source.tables.name("capture_batch")
-    );
     let mut waiting = Vec::new();
     loop {
         if weights.recv_many(&mut waiting, BATCHES_MAX).await == 0 {
@@ -48,12 +45,27 @@ pub(super) async fn record(
             waiting.push(weight);
         }
         waiting.sort_by_key(|weight| weight.batch_id);
-        let mut tx = source.database.begin(TxKind::Write).await?;
-        for weight in &waiting {
-            tx.execute(&statement, &[weight.byte_count.into(), weight.batch_id.into()])
-                .await?;
+        let mut attempts = Attempts::default();
+        loop {
+            match store(source, &waiting).await {
+                Err(err) if attempts.has_another(&err) => {}
+                stored => break stored?,
+            }
         }
-        tx.commit().await?;
         waiting.clear();
     }
+}
+
+/// Writes them in the order of their ids, in one transaction.
+async fn store(source: &Source, weights: &[Weight]) -> Result<(), Error> {
+    let statement = format!(
+        "update {} set byte_count = ? where batch_id = ?",
+        source.tables.name("capture_batch")
+    );
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    for weight in weights {
+        tx.execute(&statement, &[weight.byte_count.into(), weight.batch_id.into()])
+            .await?;
+    }
+    Ok(tx.commit().await?)
 }
