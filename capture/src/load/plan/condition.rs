@@ -44,7 +44,7 @@ impl Wanted {
         let mut by_sql = Vec::new();
         let mut by_column = Vec::new();
         for rule in rules {
-            let mut conditions: Vec<String> = load_select(rule, node).into_iter().collect();
+            let mut conditions: Vec<String> = load_select(sql.kind(), rule, node).into_iter().collect();
             match &rule.kind {
                 RuleKind::Default => {}
                 RuleKind::Column(expression) => {
@@ -163,7 +163,7 @@ impl LooksAt {
 }
 
 /// The rule's `initial_load_select`, with the node's values in place of its variables.
-fn load_select(rule: &Rule, node: &Node) -> Option<String> {
+fn load_select(kind: DatabaseKind, rule: &Rule, node: &Node) -> Option<String> {
     let select = rule.initial_load_select.as_deref().map(str::trim)?;
     if select.is_empty() {
         return None;
@@ -173,10 +173,35 @@ fn load_select(rule: &Rule, node: &Node) -> Option<String> {
         (GROUP_ID, node.group.as_str()),
         (EXTERNAL_ID, node.external_id.as_str()),
     ];
-    let text = variables.iter().fold(select.to_owned(), |text, (name, value)| {
-        text.replace(name, &value.replace('\'', "''"))
-    });
+    let mut text = String::with_capacity(select.len());
+    let mut rest = select;
+    // In one pass: a value may look like a variable.
+    while let Some(start) = rest.find("$(") {
+        let (before, from) = rest.split_at(start);
+        text.push_str(before);
+        let variable = variables.iter().find(|(name, _)| from.starts_with(name));
+        rest = match variable {
+            Some((name, value)) => {
+                text.push_str(&inside_quotes(kind, value));
+                &from[name.len()..]
+            }
+            None => {
+                text.push_str("$(");
+                &from[2..]
+            }
+        };
+    }
+    text.push_str(rest);
     Some(in_parentheses(&text))
+}
+
+/// A value as it stands between the quotes of a literal that somebody else has written.
+fn inside_quotes(kind: DatabaseKind, value: &str) -> String {
+    let value = value.replace('\'', "''");
+    match kind {
+        DatabaseKind::Mysql => value.replace('\\', "\\\\"),
+        DatabaseKind::Postgres | DatabaseKind::Sqlite => value,
+    }
 }
 
 /// A comment at the end of a user's SQL ends with its line.
@@ -286,5 +311,20 @@ fn not_fitting(rule: &Rule, layout: &Layout, reason: String) -> Error {
         table: layout.table.source_table.clone(),
         reason,
         disposition: Disposition::Hold,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symstream_shared::db::DatabaseKind::{Mysql, Postgres, Sqlite};
+
+    #[test]
+    fn a_value_stays_between_its_quotes() {
+        let value = r"x\' or 1=1 -- ";
+        assert_eq!(inside_quotes(Mysql, value), r"x\\'' or 1=1 -- ");
+        for kind in [Postgres, Sqlite] {
+            assert_eq!(inside_quotes(kind, value), r"x\'' or 1=1 -- ", "{kind}");
+        }
     }
 }
