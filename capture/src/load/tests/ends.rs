@@ -169,6 +169,15 @@ async fn a_snapshot_that_is_gone_lets_another_load_begin() {
 async fn a_load_that_is_not_wanted_any_more_is_cancelled() {
     let world = filled(Sqlite).await;
     world.applies.store(false, Ordering::Relaxed);
+    // GIVEN a batch that was sent before
+    world
+        .node
+        .db
+        .run(
+            "insert into sym_outgoing_batch (batch_id, node_id, channel_id, batch_type, status) \
+             values (0, '001', 'main', 'EV', 'SE')",
+        )
+        .await;
     let _live = world.live();
     world.request(1, "'001', '002'").await;
     let load_id = world.until("001", "SE").await;
@@ -196,6 +205,77 @@ async fn a_load_that_is_not_wanted_any_more_is_cancelled() {
         .map(|node| node.as_str())
         .collect();
     assert_eq!(nodes, ["002"]);
+    // AND where the load has begun, what its node passed over is over
+    let before = "select status from sym_outgoing_batch where batch_id = 0";
+    assert_eq!(world.node.db.rows(before).await, [["SE"]]);
+    let begun =
+        format!("update sym_outgoing_batch set status = 'OK' where batch_id = {load_id} and node_id = '001'");
+    world.node.db.run(&begun).await;
+    eventually(PATIENCE, "the end of the batch before", || async {
+        let ended = "select o.status, h.sql_message from sym_outgoing_batch o join sym_outgoing_batch_hist h \
+                     on h.batch_id = o.batch_id where o.batch_id = 0";
+        let expected = [
+            "OK".to_owned(),
+            format!("passed over by the cancelled load {load_id}"),
+        ];
+        match world.node.db.rows(ended).await {
+            rows if rows == [expected.to_vec()] => Ok(()),
+            rows => Err(format!("{rows:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancelled_load_that_was_owed_is_still_needed() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let world = World::start(kind).await;
+        world.applies.store(false, Ordering::Relaxed);
+        // GIVEN a load of a node that something was kept from, and one of another
+        let need = "insert into sym_reload_need (node_id, reason, create_time, freed) \
+                    values ('001', 'too much', current_timestamp, 1)";
+        world.node.db.run(need).await;
+        let _live = world.live();
+        world.request(1, "'001', '002'").await;
+        let load_id = world.until("001", "SE").await;
+        world.until("002", "SE").await;
+        let needs = "select node_id, freed from sym_reload_need";
+        assert!(world.node.db.rows(needs).await.is_empty(), "{kind}");
+        // WHEN both are taken back
+        world.request(0, "'001', '002'").await;
+        assert_eq!(world.until("001", "CA").await, load_id);
+        world.until("002", "CA").await;
+        // THEN the first node needs one as before
+        assert_eq!(world.node.db.rows(needs).await, [["001", "0"]], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_node_that_was_removed() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        let world = World::start(kind).await;
+        world.applies.store(false, Ordering::Relaxed);
+        let _live = world.live();
+        world.request(1, "'001', '002'").await;
+        let load_id = world.until("001", "SE").await;
+        world
+            .node
+            .db
+            .run("insert into sym_reload_need (node_id, reason) values ('gone', 'x'), ('002', 'x')")
+            .await;
+        let removal =
+            "delete from sym_node where node_id = '001'; delete from sym_node_security where node_id = '001'";
+        world.node.db.run(removal).await;
+        assert_eq!(world.until("001", "CA").await, load_id, "{kind}");
+        assert_eq!(world.until("002", "SE").await, load_id, "{kind}");
+        eventually(PATIENCE, "the end of needs", || async {
+            match world.node.db.rows("select node_id from sym_reload_need").await {
+                rows if rows == [["002"]] => Ok(()),
+                rows => Err(format!("{rows:?}")),
+            }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
