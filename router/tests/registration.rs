@@ -319,6 +319,33 @@ async fn kept(world: &World) -> (Vec<String>, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn notes_of_removed_nodes_are_found_whatever_the_order_of_texts_is() {
+    let mut server = PostgresServer::start().await;
+    let world = World::on(server.create_database("cloud").await, Folder::new()).await;
+    // GIVEN a server whose locale is a usual one: there, `removed_node;` stands before `removed_node:a`
+    world
+        .database
+        .run(
+            r#"alter table sym_state alter column state_key type varchar(100) collate "en-x-icu";
+               insert into sym_state (state_key, state_value) values ('removed_node:gone', '0 0'), ('removed_nodes', 'other')"#,
+        )
+        .await;
+    // WHEN a router runs there
+    let router = world.start();
+    // THEN it clears up for the node, and notes when it does so again
+    eventually(PATIENCE, "the node to be cleared up for", || async {
+        let notes = "select state_value from sym_state where state_key = 'removed_node:gone'";
+        match &world.database.rows(notes).await[..] {
+            [row] if row[0] != "0 0" && !row[0].ends_with("busy") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    router.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_for_a_removed_node_goes_and_it_can_come_back() {
     // GIVEN a node for which something waits
     let (world, router) = World::with_router().await;

@@ -125,16 +125,13 @@ fn now_ms() -> i64 {
 
 impl Registrar {
     async fn removals(&self) -> Result<Vec<(String, String)>, DbError> {
+        // No range of keys: in which order texts stand is a matter of the database's locale.
         let query = format!(
-            "select state_key, state_value from {} where state_key >= ? and state_key < ?",
-            self.tables.name("state")
+            "select state_key, state_value from {} where substr(state_key, 1, {}) = ?",
+            self.tables.name("state"),
+            REMOVAL_STATE.len()
         );
-        // The character behind the prefix's last.
-        let end = REMOVAL_STATE.replace(':', ";");
-        let rows = self
-            .database
-            .query(&query, &[REMOVAL_STATE.into(), end.into()])
-            .await?;
+        let rows = self.database.query(&query, &[REMOVAL_STATE.into()]).await?;
         let note = |row: &symstream_shared::db::Row| Ok((row.text(0)?, row.opt_text(1)?.unwrap_or_default()));
         rows.iter().map(note).collect()
     }
