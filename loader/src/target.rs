@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use symstream_shared::catalog::{self, ColumnDef, TableDef};
 use symstream_shared::db::{DatabaseKind, DbError, Sql};
 use symstream_shared::logical::LogicalType;
+use symstream_shared::schema::Tables;
 use symstream_shared::wire::TableInfo;
 
 use crate::dialect::Dialect;
@@ -50,6 +51,8 @@ pub(crate) struct TargetColumn {
 pub(crate) enum TargetError {
     #[error("table {0} does not exist here")]
     NoTable(String),
+    #[error("table {0} is one of this node's own; no batch may write there")]
+    Own(String),
     #[error("table {table} has no column {column}; add it, or exclude it from the trigger")]
     NoColumn { table: String, column: String },
     #[error("table {table} has the storage engine {engine}, which has no transactions; use InnoDB")]
@@ -131,12 +134,22 @@ struct Table {
 
 /// The target's table definitions, read when they are needed. Forgotten after an error and after a while,
 /// because a table may have been altered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TargetCache {
+    /// The node's own tables, which are no targets: they say who may take part, and what is run where.
+    own: Tables,
     tables: HashMap<(Option<String>, String), Arc<Table>>,
 }
 
 impl TargetCache {
+    /// Nothing is known yet of a database with these tables of the node's own.
+    pub(crate) fn new(own: &Tables) -> Self {
+        Self {
+            own: own.clone(),
+            tables: HashMap::new(),
+        }
+    }
+
     /// Forgets everything; returns whether there was anything that was read before `then`.
     pub(crate) fn clear(&mut self, then: Instant) -> bool {
         let old = self.tables.values().any(|table| table.read < then);
@@ -155,7 +168,9 @@ impl TargetCache {
         info: &TableInfo,
     ) -> Result<Target, TargetError> {
         let schema = info.target_schema.as_deref();
-        let table = self.table(sql, dialect, schema, &info.target_table).await?;
+        let table = self
+            .table_to_write(sql, dialect, schema, &info.target_table)
+            .await?;
         Target::new(sql.kind(), &table, info)
     }
 
@@ -191,7 +206,7 @@ impl TargetCache {
         schema: Option<&str>,
         name: &str,
     ) -> Result<Option<Target>, TargetError> {
-        let table = match self.table(sql, dialect, schema, name).await {
+        let table = match self.table_to_write(sql, dialect, schema, name).await {
             Ok(table) => table,
             Err(TargetError::NoTable(_)) => return Ok(None),
             Err(other) => return Err(other),
@@ -220,6 +235,24 @@ impl TargetCache {
             conflict_clauses: table.conflict_clauses,
             upserts: false,
         }))
+    }
+
+    /// The name is looked at as the database has it, and as it was asked for: either may be written in another case.
+    async fn table_to_write(
+        &mut self,
+        sql: &mut dyn Sql,
+        dialect: &dyn Dialect,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Arc<Table>, TargetError> {
+        if self.own.owns(name) {
+            return Err(TargetError::Own(name.to_owned()));
+        }
+        let table = self.table(sql, dialect, schema, name).await?;
+        if self.own.owns(&table.def.name) {
+            return Err(TargetError::Own(table.def.name.clone()));
+        }
+        Ok(table)
     }
 
     async fn table(

@@ -11,6 +11,7 @@ mod loads;
 mod local_changes;
 mod node;
 mod origin;
+mod own_tables;
 mod purge;
 mod rows;
 mod statement;

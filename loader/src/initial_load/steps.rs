@@ -8,6 +8,7 @@ use crate::own_changes::OwnChanges;
 use crate::spool::Spool;
 use symstream_shared::captured::HistCache;
 use symstream_shared::db::Sql;
+use symstream_shared::ddl::{self, DdlError};
 use symstream_shared::id::NodeId;
 use symstream_shared::schema::Tables;
 use symstream_shared::wire::{LanePart, LoadBegin, LoadPart, LoadStep};
@@ -52,7 +53,10 @@ impl LoadSteps<'_> {
         match step {
             LoadStep::Begin(LoadBegin {
                 create: Some(xml), ..
-            }) if !self.created => return Ok(Stepped::Create(xml.clone())),
+            }) if !self.created => {
+                self.check_names(xml)?;
+                return Ok(Stepped::Create(xml.clone()));
+            }
             LoadStep::Begin(begin) => self.begin(sql, applier, *load_id, begin, &part.target).await?,
             LoadStep::Rows | LoadStep::Early => {
                 let now = self.records.of(sql, self.source).await?;
@@ -70,6 +74,18 @@ impl LoadSteps<'_> {
             LoadStep::Cancelled => self.records.cancel(sql, self.source, *load_id).await?,
         }
         Ok(Stepped::Moved)
+    }
+
+    /// Tables with names like those of the node's own are not created.
+    fn check_names(&self, xml: &str) -> Result<(), Ended> {
+        let tables = ddl::described(xml).map_err(|err| Ended::Create(err.into()))?;
+        match tables.into_iter().find(|table| self.tables.owns(&table.name)) {
+            Some(table) => Err(Ended::Create(DdlError::Table {
+                table: table.name,
+                why: "it would be one of this node's own".to_owned(),
+            })),
+            None => Ok(()),
+        }
     }
 
     /// The lanes jump first: a batch that another channel is writing meanwhile is either committed, and its rows are
