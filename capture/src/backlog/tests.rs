@@ -138,27 +138,52 @@ async fn a_node_over_a_limit_is_marked_once_and_nothing_is_ok() {
     }
 }
 
-#[tokio::test]
-async fn a_load_that_is_on_its_way_ends_with_the_mark_and_one_that_is_read_is_let_be() {
-    let node = start(Sqlite, &[("ALL", "backlog.batches.max", "1")]).await;
+async fn behind_loads(kind: DatabaseKind) {
+    // GIVEN too much below loads that are published, put off, being read, and over
+    let node = start(kind, &[("ALL", "backlog.batches.max", "1")]).await;
     for batch_id in 1..=2 {
-        batch(&node, batch_id, 10, 1, "EV", &[("a", "SE"), ("b", "SE")]).await;
+        let targets = [("a", "SE"), ("b", "SE"), ("off", "ER")];
+        batch(&node, batch_id, 10, 1, "EV", &targets).await;
     }
     node.db
         .run(
-            "insert into sym_load (load_id, node_id, status) values (7, 'a', 'SE'), (8, 'b', 'NE'); \
+            "insert into sym_load (load_id, node_id, status) values (6, 'a', 'AB'), (7, 'a', 'SE'), (8, 'b', 'NE'), (9, 'off', 'AB'); \
              update sym_node_security set initial_load_enabled = 1",
         )
         .await;
+    // THEN nobody is marked for what the loads end
+    assert_eq!(judged(&node).await.len(), 0, "{kind}");
+    // WHEN there is too much behind them, too
+    for batch_id in 11..=12 {
+        batch(&node, batch_id, 10, 1, "EV", &[("a", "SE"), ("b", "SE")]).await;
+    }
+    // THEN the load that was published ends with the mark; the one that is read is let be
     let marked = judged(&node).await;
-    assert_eq!(marked.len(), 1, "{marked:?}");
-    let loads = node
-        .db
-        .rows("select node_id, status from sym_load order by node_id")
-        .await;
-    assert_eq!(loads, [["a", "AB"], ["b", "NE"]]);
+    assert_eq!(marked.len(), 1, "{kind} {marked:?}");
+    assert!(
+        marked[0].join(": ").starts_with("a: 2 batches"),
+        "{kind} {marked:?}"
+    );
+    let loads = "select node_id, status from sym_load where load_id > 6 order by node_id";
+    assert_eq!(
+        node.db.rows(loads).await,
+        [["a", "AB"], ["b", "NE"], ["off", "AB"]],
+        "{kind}"
+    );
     let asked = "select node_id from sym_node_security where initial_load_enabled = 1 order by node_id";
-    assert_eq!(node.db.rows(asked).await, [["b"], ["off"]]);
+    assert_eq!(node.db.rows(asked).await, [["b"], ["off"]], "{kind}");
+    // WHEN the one that was put off is cancelled: what was below an earlier attempt waits again
+    node.db
+        .run("insert into sym_load (load_id, node_id, status) values (10, 'off', 'CA')")
+        .await;
+    assert_eq!(judged(&node).await.len(), 2, "{kind}");
+}
+
+#[tokio::test]
+async fn what_a_load_ends_does_not_mark_its_node_again_and_what_waits_behind_it_does() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        behind_loads(kind).await;
+    }
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ pub(super) struct Waiting {
     pub oldest_ms: Option<i64>,
 }
 
-/// The nodes that something waits for, but for those that are marked already. Batches of initial loads do not count, and
-/// no node is judged while a load of it is asked for or being read.
+/// The nodes that something waits for, but for those that are marked already. Batches of initial loads do not count, nor
+/// what a load that is not over ends: its batches stay open until all of it is applied, and a node that is marked for them
+/// would be loaded for ever. No node is judged while a load of it is asked for or being read.
 pub(super) async fn waiting(source: &Source) -> Result<Vec<(NodeId, Waiting)>, Error> {
     let tables = &source.tables;
     let kind = source.database.kind();
@@ -28,6 +29,9 @@ pub(super) async fn waiting(source: &Source) -> Result<Vec<(NodeId, Waiting)>, E
          where o.status in ('NE', 'SE', 'ER') and coalesce(o.batch_type, 'EV') <> 'IL' \
          and not exists (select 1 from {need} n where n.node_id = o.node_id) \
          and not exists (select 1 from {load} l where l.node_id = o.node_id and l.status in ('RQ', 'NE')) \
+         and not exists (select 1 from {load} l where l.node_id = o.node_id and l.load_id > o.batch_id \
+         and l.status in ('SE', 'AB') \
+         and not exists (select 1 from {load} m where m.node_id = l.node_id and m.load_id > l.load_id)) \
          group by o.node_id order by o.node_id",
         bytes = kind.as_text("coalesce(sum(b.byte_count), 0)"),
         oldest = kind.time_as_text("min(o.create_time)"),
