@@ -12,7 +12,7 @@
 use crate::error::Error;
 use crate::source::Source;
 use crate::supervision::until_done;
-use crate::{loops, parameters, registration};
+use crate::{loops, parameters, registration, restored};
 use std::sync::Arc;
 use std::time::Duration;
 use symstream_shared::db::{Database, NodeLock};
@@ -147,7 +147,13 @@ impl Prepared {
             node,
             parameters: parameters.subscribe(),
         };
-        Ok(Some((source, parameters)))
+        // Before anything is read: batches that are cut hide that the database was restored.
+        let what = format!(
+            "capture of engine {}: the batch ids that it gave out",
+            self.engine.name
+        );
+        let noted = until_done(&what, shutdown, || restored::note_given_out(&source)).await?;
+        Ok(noted.map(|()| (source, parameters)))
     }
 
     async fn identity(&self, shutdown: &CancellationToken) -> Result<Option<NodeId>, Error> {

@@ -1,7 +1,9 @@
 //! A database that was restored: from a backup, from a dump into another server, or upgraded with `pg_upgrade`.
 //!
 //! Noticed by batch ids that were published and that the database has not given out yet, and on PostgreSQL by another
-//! system identifier or a position of the reader that lies in the future. Then a new epoch begins by itself, in one
+//! system identifier or a position of the reader that lies in the future. Reading does not wait for NATS, so what was given
+//! out when the agent started is noted before the first reading, and stays noted until NATS was asked, over restarts, too:
+//! batches that are cut meanwhile have the numbers of others that were published. Then a new epoch begins by itself, in one
 //! transaction:
 //! 1. batch ids go on above everything that anybody was sent, so that no batch is taken for one that was applied already;
 //! 2. what no router has reported on gets such a number, and is published, perhaps for the second time;
@@ -60,6 +62,38 @@ pub(crate) async fn check_database(source: &Source) -> Result<(), Error> {
     new_epoch(source, &noticed.join("; "), 0, Some(&server)).await
 }
 
+/// Notes which batch ids the database had given out before the agent reads anything, where that was not compared with what
+/// was published since an earlier start.
+pub(crate) async fn note_given_out(source: &Source) -> Result<(), Error> {
+    let tables = &source.tables;
+    let mut tx = source.database.begin(TxKind::Write).await?;
+    if state::get(&mut tx, tables, state::UNCHECKED_FROM)
+        .await?
+        .is_none()
+    {
+        let given_out = state::number(&mut tx, tables, state::BATCH_ID).await?.to_string();
+        state::replace(&mut tx, tables, state::UNCHECKED_FROM, None, &given_out).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What is to be compared with what was published: what was noted, else what is given out now.
+async fn unchecked_from(sql: &mut dyn Sql, tables: &Tables) -> Result<i64, Error> {
+    match state::get(sql, tables, state::UNCHECKED_FROM).await? {
+        Some(_) => state::number(sql, tables, state::UNCHECKED_FROM).await,
+        None => state::number(sql, tables, state::BATCH_ID).await,
+    }
+}
+
+/// Forgets what was noted at the start. Before anything is published: else the agent's own batches would be taken for those
+/// of a database before it.
+async fn forget_unchecked(sql: &mut dyn Sql, tables: &Tables) -> Result<(), Error> {
+    let statement = format!("delete from {} where state_key = ?", tables.name("state"));
+    sql.execute(&statement, &[state::UNCHECKED_FROM.into()]).await?;
+    Ok(())
+}
+
 /// Looks whether anybody was sent a batch that the database knows nothing of.
 pub(crate) async fn check_published(source: &Source, bus: &Bus) -> Result<(), Error> {
     let tables = &source.tables;
@@ -73,23 +107,23 @@ pub(crate) async fn check_published(source: &Source, bus: &Bus) -> Result<(), Er
     for row in conn.query(&statement, &[]).await? {
         channels.extend(ChannelId::new(row.text(0)?).ok());
     }
-    // Whatever is published meanwhile has a number that was given out before that.
     drop(conn);
     let channels: Vec<ChannelId> = channels.into_iter().collect();
     let highest = bus.highest_batch(&source.node, &channels).await?;
+    // Where nothing is noted, what is published meanwhile has a number that was given out before it is looked here.
     let mut conn = source.database.conn().await?;
-    let given_out = state::number(&mut conn, tables, state::BATCH_ID).await?;
-    drop(conn);
+    let given_out = unchecked_from(&mut conn, tables).await?;
     if highest <= given_out {
-        return Ok(());
+        return forget_unchecked(&mut conn, tables).await;
     }
+    drop(conn);
     let noticed =
-        format!("batch {highest} was published, and the database has given out {given_out} at most");
+        format!("batch {highest} was published, and the database had given out {given_out} at most");
     new_epoch(source, &noticed, highest, None).await
 }
 
 /// Begins it. `published` is the highest batch id that anybody was sent; `server` is the server that the reader's
-/// position belongs to from now on, where it has to be set anew.
+/// position belongs to from now on, where it has to be set anew: then nobody knows yet what was published.
 async fn new_epoch(
     source: &Source,
     noticed: &str,
@@ -113,6 +147,8 @@ async fn new_epoch(
     if let Some(server) = server {
         cut = uncut::cut(&mut tx, tables).await?;
         set_server(&mut tx, tables, server).await?;
+    } else {
+        forget_unchecked(&mut tx, tables).await?;
     }
     load::interrupt_above(&mut tx, tables, 0, "its source's database was restored").await?;
     let note = RestoredNote {

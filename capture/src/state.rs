@@ -8,6 +8,9 @@ use symstream_shared::schema::Tables;
 pub(crate) const CAPTURE_POSITION: &str = "capture_position";
 /// The batch id that was given out last.
 pub(crate) const BATCH_ID: &str = "batch_id";
+/// The batch id that was given out last when the agent started, while nobody has looked yet whether higher ones were
+/// published ([`crate::restored`]).
+pub(crate) const UNCHECKED_FROM: &str = "unchecked_from";
 /// The configuration's version that the node's tables have.
 pub(crate) const CONFIG_VERSION: &str = "config_version";
 /// The password that the node asks for its registration with.

@@ -8,15 +8,35 @@ use symstream_shared::db::DatabaseKind::{Mysql, Postgres, Sqlite};
 use symstream_shared::engine::Engine;
 use symstream_tests::server::NatsServer;
 
-async fn epoch(kind: DatabaseKind) {
-    let server = NatsServer::start().await;
-    let node = TestNode::start(kind).await;
+/// A node's source and its connection to NATS.
+async fn connected(node: &TestNode, server: &NatsServer) -> (Source, Bus) {
     let mut source = node.source.clone();
     let mut engine = Engine::clone(&source.engine);
     engine.nats.urls = vec![server.url()];
     source.engine = Arc::new(engine);
     let bus = Bus::connect(&source.engine, "test").await.expect("nats");
     bus.ensure_streams().await.expect("streams");
+    (source, bus)
+}
+
+/// Lets node 001 have been sent a batch, on a channel that nobody knows any more.
+async fn sent(source: &Source, bus: &Bus, batch_id: i64) {
+    let lane = LaneId {
+        source: source.node.clone(),
+        target: NodeId::new("001").expect("id"),
+        channel: ChannelId::new("gone").expect("id"),
+    };
+    let tail = Tail {
+        batch_id,
+        ..Tail::default()
+    };
+    bus.set_tail(&lane, tail).await.expect("tail");
+}
+
+async fn epoch(kind: DatabaseKind) {
+    let server = NatsServer::start().await;
+    let node = TestNode::start(kind).await;
+    let (source, bus) = connected(&node, &server).await;
     // GIVEN batches up to 5, of which 3 and 5 were not confirmed when the backup was made, and a part of 3 was
     node.db
         .run(
@@ -39,16 +59,7 @@ async fn epoch(kind: DatabaseKind) {
     let given_out = "select state_value from sym_state where state_key = 'batch_id'";
     assert_eq!(node.db.rows(given_out).await, [["5"]], "{kind}");
     // WHEN a lane is found that went on without it, on a channel that nobody knows any more
-    let lane = LaneId {
-        source: source.node.clone(),
-        target: NodeId::new("001").expect("id"),
-        channel: ChannelId::new("gone").expect("id"),
-    };
-    let tail = Tail {
-        batch_id: 77,
-        ..Tail::default()
-    };
-    bus.set_tail(&lane, tail).await.expect("tail");
+    sent(&source, &bus, 77).await;
     for _ in 0..2 {
         check_published(&source, &bus).await.expect("checked");
         // THEN what is to be published has numbers above it, in the same order, with what is known of it
@@ -87,5 +98,43 @@ async fn epoch(kind: DatabaseKind) {
 async fn batches_go_on_above_all_that_anybody_was_sent() {
     for kind in [Postgres, Mysql, Sqlite] {
         epoch(kind).await;
+    }
+}
+
+async fn cut_before_it_is_looked(kind: DatabaseKind) {
+    // GIVEN a database that gave out 5, of which 7 were published
+    let server = NatsServer::start().await;
+    let node = TestNode::start(kind).await;
+    let (source, bus) = connected(&node, &server).await;
+    let run = async |sql: &str| node.db.run(sql).await;
+    run("insert into sym_state (state_key, state_value) values ('batch_id', '5')").await;
+    sent(&source, &bus, 7).await;
+    // WHEN the agent starts twice and cuts more than that before NATS answers
+    note_given_out(&source).await.expect("noted");
+    run(
+        "update sym_state set state_value = '9' where state_key = 'batch_id'; \
+         insert into sym_capture_batch (batch_id, channel_id, batch_type, data_ranges, routed) values \
+         (6, 'main', 'EV', '1', 0), (9, 'main', 'EV', '2', 0)",
+    )
+    .await;
+    note_given_out(&source).await.expect("noted");
+    check_published(&source, &bus).await.expect("checked");
+    // THEN what it cut is not taken for what was published
+    let batches = "select batch_id, data_ranges from sym_capture_batch order by 1";
+    let renumbered = [["10", "1"], ["11", "2"]];
+    assert_eq!(node.db.rows(batches).await, renumbered, "{kind}");
+    // AND what it publishes from then on is its own
+    sent(&source, &bus, 11).await;
+    for _ in 0..2 {
+        check_published(&source, &bus).await.expect("checked");
+        assert_eq!(node.db.rows(batches).await, renumbered, "{kind}");
+        note_given_out(&source).await.expect("noted");
+    }
+}
+
+#[tokio::test]
+async fn batches_that_are_cut_before_nats_answers_hide_nothing() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        cut_before_it_is_looked(kind).await;
     }
 }
