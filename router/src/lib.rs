@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** nothing here opens a node's database to decide where a change goes; the decision depends on
 //! the message, the configuration that it names and the lanes' tails alone, so any router may make it again. Only
-//! whether the source is still registered is asked of the newest configuration ([`removed`] says why that is right).
+//! whether the source is still registered is asked of the newest configuration (`removed.rs` says why that is right).
 
 mod broadcast;
 mod configuration_cache;
