@@ -164,11 +164,11 @@ pub async fn import_csv(
 
 /// Inserts rows that may refer to each other in any order, as far as the database can wait with looking. Tables in `new`
 /// were made by this import.
-async fn insert_rows<'t>(
+async fn insert_rows(
     tx: &mut Tx,
-    new: &[&'t Table],
+    new: &[&Table],
     mut next_row: impl FnMut() -> Result<Option<DataRow>, ImportError>,
-) -> Result<Inserter<'t>, ImportError> {
+) -> Result<Inserter, ImportError> {
     let (before, after) = ddl::dialect(tx.kind()).around_rows();
     tx.execute_script(before).await.map_err(ImportError::Database)?;
     let mut inserter = Inserter::new(tx, new.iter().copied());

@@ -39,6 +39,40 @@ async fn csv_keeps_line_breaks_quotes_null_and_binary_data() {
 }
 
 #[tokio::test]
+async fn rows_without_a_key_are_there_as_often_as_in_the_file() {
+    const ROWS: &str = "a,b\n1,x\n1,x\n2,\n1,x\n2,\n";
+    let servers = Servers::start().await;
+    for kind in KINDS {
+        let place = servers.place(kind).await;
+        place
+            .database
+            .run("create table t (a integer, b varchar(9))")
+            .await;
+        let import = |text| {
+            let done = place.import(text, &["--format", "CSV", "--table", "t"]).ok();
+            done.stderr
+        };
+        let counts = "select a, count(*) from t group by a order by a";
+        let done = import(ROWS);
+        assert!(done.contains("5 rows inserted, 0 were there"), "{kind}: {done}");
+        // What was there before counts once for each row of the file.
+        place.database.run("delete from t").await;
+        place
+            .database
+            .run("insert into t values (1, 'x'), (3, 'y')")
+            .await;
+        let done = import(ROWS);
+        assert!(done.contains("4 rows inserted, 1 were there"), "{kind}: {done}");
+        for _ in 0..2 {
+            let want = [["1", "3"], ["2", "2"], ["3", "1"]];
+            assert_eq!(place.database.rows(counts).await, want, "{kind}");
+            let again = import(ROWS);
+            assert!(again.contains("0 rows inserted, 5 were there"), "{kind}: {again}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn structure_and_rows_can_be_had_alone_and_tables_of_engines_are_left_out() {
     let servers = Servers::start().await;
     for kind in KINDS {
