@@ -1,6 +1,7 @@
 //! `sym_reload_need`: the nodes that are sent nothing until they are loaded anew, and why.
 //!
-//! A row is made by the limits of [`crate::backlog`] or by the node's own wish, and deleted by the load that begins.
+//! A row is made by the limits of [`crate::backlog`] or by the node's own wish, and deleted by the load that begins. That load
+//! is owed from then on: where it is cancelled, the row is there again.
 
 use crate::error::Error;
 use crate::source::now_ms;

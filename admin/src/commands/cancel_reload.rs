@@ -43,6 +43,12 @@ async fn cancel(tx: &mut dyn Sql, context: &EngineContext, node: &NodeId) -> Res
             row.opt_text(0)?.unwrap_or_default()
         )));
     }
+    if is_owed(tx, context, node).await? {
+        return Err(Failure::Failed(format!(
+            "the load of node {node} is to bring changes that were kept from it, which nobody sends again; where it is not \
+             wanted any more, disable the node (sync_enabled 0) or remove it"
+        )));
+    }
     let statement = format!(
         "update {} set initial_load_enabled = 0 where node_id = ? and initial_load_enabled = 1",
         context.tables.name("node_security")
@@ -53,4 +59,14 @@ async fn cancel(tx: &mut dyn Sql, context: &EngineContext, node: &NodeId) -> Res
         )));
     }
     Ok(())
+}
+
+/// Whether the newest load of a node, which is not over, is one that clears its tables for what was kept from it.
+async fn is_owed(tx: &mut dyn Sql, context: &EngineContext, node: &NodeId) -> Result<bool, Failure> {
+    let load = context.tables.name("load");
+    let statement = format!(
+        "select 1 from {load} l where l.node_id = ? and l.status in ('NE', 'SE', 'AB') and l.clear_first = 1 \
+         and not exists (select 1 from {load} m where m.node_id = l.node_id and m.load_id > l.load_id)"
+    );
+    Ok(tx.query_opt(&statement, &[node.as_str().into()]).await?.is_some())
 }

@@ -232,8 +232,8 @@ async fn a_cancelled_load_that_was_owed_is_still_needed() {
         let world = World::start(kind).await;
         world.applies.store(false, Ordering::Relaxed);
         // GIVEN a load of a node that something was kept from, and one of another
-        let need = "insert into sym_reload_need (node_id, reason, create_time, freed) \
-                    values ('001', 'too much', current_timestamp, 1)";
+        let need = "insert into sym_reload_need (node_id, reason, create_time, contact_time, freed) \
+                    values ('001', 'too much', current_timestamp, current_timestamp, 1)";
         world.node.db.run(need).await;
         let _live = world.live();
         world.request(1, "'001', '002'").await;
