@@ -6,7 +6,8 @@
 //! batches that are cut meanwhile have the numbers of others that were published. Then a new epoch begins by itself, in one
 //! transaction:
 //! 1. batch ids go on above everything that anybody was sent, so that no batch is taken for one that was applied already;
-//! 2. what no router has reported on gets such a number, and is published, perhaps for the second time;
+//! 2. what no router has reported on gets such a number, and is published, perhaps for the second time; but for statements
+//!    (`S`), which go to nobody: they may have run;
 //! 3. where transaction ids mean nothing any more, what no batch holds is cut, and reading goes on behind it ([`uncut`]);
 //! 4. loads that were on their way begin anew;
 //! 5. every source is asked to load the node anew ([`RestoredNote`]): its lanes went back, too.
@@ -16,8 +17,10 @@
 mod uncut;
 
 use crate::batch_store;
+use crate::data_runs::DataRuns;
 use crate::error::Error;
 use crate::load;
+use crate::recorder;
 use crate::source::Source;
 use crate::state;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,10 +145,12 @@ async fn new_epoch(
         &above.to_string(),
     )
     .await?;
+    let mut statements = give_up_statements(&mut tx, tables).await?;
     let renumbered = renumber(&mut tx, tables).await?;
     let mut cut = 0;
     if let Some(server) = server {
         cut = uncut::cut(&mut tx, tables).await?;
+        statements.extend(give_up_statements(&mut tx, tables).await?);
         set_server(&mut tx, tables, server).await?;
     } else {
         forget_unchecked(&mut tx, tables).await?;
@@ -157,6 +162,13 @@ async fn new_epoch(
     };
     note.write(&mut tx, tables).await?;
     tx.commit().await?;
+    for (batch_id, runs) in statements {
+        tracing::warn!(
+            node_id = %source.node, batch_id, data_ids = %runs,
+            "the database was restored: a statement (S) that was not confirmed may have run, so it is not sent again; send it \
+             again if it is still wanted"
+        );
+    }
     let asked: Vec<&str> = note.sources.keys().map(NodeId::as_str).collect();
     tracing::warn!(
         node_id = %source.node, noticed, batch_id = above, published_again = renumbered, rows_cut = cut,
@@ -182,6 +194,46 @@ async fn highest_of_own(tx: &mut dyn Sql, tables: &Tables) -> Result<i64, Error>
         highest = highest.max(of_table.unwrap_or(0));
     }
     Ok(highest)
+}
+
+/// Ends the batches with statements (`S`) that no router has reported on: nobody knows whether they have run, and to run one
+/// twice may do harm. They stay under their numbers, for a report that comes yet. Which they were.
+async fn give_up_statements(tx: &mut dyn Sql, tables: &Tables) -> Result<Vec<(i64, DataRuns)>, Error> {
+    let statement = format!(
+        "select data_id from {} where event_type = 'S' order by data_id",
+        tables.name("data")
+    );
+    let rows = tx.query(&statement, &[]).await?;
+    let statements: Vec<i64> = rows.iter().map(|row| row.int(0)).collect::<Result<_, _>>()?;
+    if statements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = tables.name("capture_batch");
+    let statement = format!(
+        "select batch_id, data_ranges from {table} where routed = 0 and batch_type = 'EV' order by batch_id"
+    );
+    let mut given_up = Vec::new();
+    for row in tx.query(&statement, &[]).await? {
+        let runs: DataRuns = row
+            .opt_text(1)?
+            .unwrap_or_default()
+            .parse()
+            .map_err(|err| Error::Damaged {
+                table: table.clone(),
+                why: format!("{err}"),
+            })?;
+        let has_statement = runs.as_slice().iter().any(|(first, last)| {
+            let at = statements.partition_point(|id| id < first);
+            statements.get(at).is_some_and(|id| id <= last)
+        });
+        if has_statement {
+            given_up.push((row.int(0)?, runs));
+        }
+    }
+    for (batch_id, runs) in &given_up {
+        recorder::record_for_nobody(tx, tables, *batch_id, runs).await?;
+    }
+    Ok(given_up)
 }
 
 /// Gives every batch of changes that no router has reported on a new number, in the same order. What a router or a target

@@ -24,7 +24,7 @@ async fn sent(source: &Source, bus: &Bus, batch_id: i64) {
     let lane = LaneId {
         source: source.node.clone(),
         target: NodeId::new("001").expect("id"),
-        channel: ChannelId::new("gone").expect("id"),
+        channel: ChannelId::new(format!("gone{batch_id}")).expect("id"),
     };
     let tail = Tail {
         batch_id,
@@ -136,5 +136,38 @@ async fn cut_before_it_is_looked(kind: DatabaseKind) {
 async fn batches_that_are_cut_before_nats_answers_hide_nothing() {
     for kind in [Postgres, Mysql, Sqlite] {
         cut_before_it_is_looked(kind).await;
+    }
+}
+
+async fn statements(kind: DatabaseKind) {
+    // GIVEN a statement between changes, none of them confirmed
+    let server = NatsServer::start().await;
+    let node = TestNode::start(kind).await;
+    let (source, bus) = connected(&node, &server).await;
+    node.db
+        .run(
+            "insert into sym_state (state_key, state_value) values ('batch_id', '5'); \
+             insert into sym_data (data_id, table_name, event_type, trigger_hist_id, channel_id, create_time) values \
+             (1, 'item', 'I', 1, 'main', current_timestamp), (2, 'item', 'S', 1, 'main', current_timestamp); \
+             insert into sym_capture_batch (batch_id, channel_id, batch_type, data_ranges, routed) values \
+             (3, 'main', 'EV', '1', 0), (4, 'main', 'EV', '2', 0)",
+        )
+        .await;
+    sent(&source, &bus, 7).await;
+    // WHEN the database is found to be restored
+    check_published(&source, &bus).await.expect("checked");
+    // THEN the change is published again, and the statement, which may have run, is not
+    let batches = "select batch_id, data_ranges, routed from sym_capture_batch order by 1";
+    assert_eq!(
+        node.db.rows(batches).await,
+        [["4", "2", "1"], ["8", "1", "0"]],
+        "{kind}"
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_may_have_run_is_not_sent_again() {
+    for kind in [Postgres, Mysql, Sqlite] {
+        statements(kind).await;
     }
 }
