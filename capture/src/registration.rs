@@ -191,6 +191,8 @@ impl Asking<'_> {
         };
         tx.execute(&identity, &[node.as_str().into()]).await?;
         adopt_configuration(&mut tx, tables, configuration).await?;
+        // When it was registered is in the configuration, by the server's clock, and is compared with what the server's
+        // clock says elsewhere: only where the configuration has no row of the node is it the own clock's.
         let security = format!(
             "insert into {} (node_id, password, registration_enabled, registration_time, initial_load_enabled, \
              created_at_node_id) values (?, ?, 0, {}, 0, ?){}",
@@ -198,12 +200,7 @@ impl Asking<'_> {
             kind.now(),
             kind.or_update(
                 &["node_id"],
-                &[
-                    "password",
-                    "registration_enabled",
-                    "registration_time",
-                    "created_at_node_id"
-                ]
+                &["password", "registration_enabled", "created_at_node_id"]
             ),
         );
         let params: [Param; 3] = [node.as_str().into(), password.into(), server_node.as_str().into()];

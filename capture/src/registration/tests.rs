@@ -6,6 +6,7 @@ use symstream_nats::Registrations;
 use symstream_shared::db::DatabaseKind::Sqlite;
 use symstream_shared::engine::ServerUrl;
 use symstream_shared::registration::mark_removed;
+use symstream_shared::wire::ConfigurationTable;
 use symstream_tests::server::NatsServer;
 use tokio::task::JoinHandle;
 
@@ -83,6 +84,7 @@ async fn a_node_that_is_registered_again_takes_part_anew() {
     node.db
         .run(
             "insert into sym_node_identity (node_id) values ('000');
+             insert into sym_node_security (node_id, password, registration_time) values ('000', 'old', '2020-02-02 00:00:00');
              insert into sym_incoming_lane (source_node_id, channel_id, batch_id, group_batch_id) values ('cloud', 'main', 7, 5)",
         )
         .await;
@@ -99,7 +101,17 @@ async fn a_node_that_is_registered_again_takes_part_anew() {
         server_node: NodeId::new("cloud").expect("id"),
         configuration: Configuration {
             version: 4,
-            tables: Vec::new(),
+            tables: vec![ConfigurationTable {
+                name: "node_security".to_owned(),
+                columns: ["node_id", "registration_enabled", "registration_time"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                rows: vec![vec![
+                    Some("000".to_owned()),
+                    Some("0".to_owned()),
+                    Some("2021-03-04 05:06:07.890000".to_owned()),
+                ]],
+            }],
         },
     };
     let cloud = answers(&bus, "cloud", granted).await;
@@ -111,6 +123,9 @@ async fn a_node_that_is_registered_again_takes_part_anew() {
     assert_eq!(node.db.rows(lane).await, [["7", "-1"]]);
     let security = "select password, created_at_node_id from sym_node_security where node_id = '000'";
     assert_eq!(node.db.rows(security).await, [["its own", "cloud"]]);
+    // AND when that was is what the server's clock said
+    let time = "select substr(registration_time, 1, 19) from sym_node_security where node_id = '000'";
+    assert_eq!(node.db.rows(time).await, [["2021-03-04 05:06:07"]]);
     let mut conn = node.source.database.conn().await.expect("database");
     assert!(
         !is_removed(&mut conn, &node.source.tables)
