@@ -4,6 +4,7 @@ mod begin;
 mod circles;
 mod condition;
 mod estimate;
+mod later;
 mod steps;
 mod tombstones;
 
@@ -14,6 +15,7 @@ pub(super) use self::tombstones::{Tombstones, tombstones};
 
 use self::circles::foreign_keys;
 use self::condition::{LooksAt, Wanted};
+use self::later::Later;
 use super::order::TableName;
 use crate::decode::{HistCache, Layout};
 use crate::error::Error;
@@ -21,7 +23,6 @@ use crate::source::Source;
 use std::collections::HashSet;
 use std::sync::Arc;
 use symstream_shared::catalog::{self, TableDef};
-use symstream_shared::cell::Cell;
 use symstream_shared::db::{Row, Sql};
 use symstream_shared::id::GroupId;
 use symstream_shared::model::{Config, Node, Rule, Trigger};
@@ -34,19 +35,18 @@ pub(super) struct LoadTable {
     /// Gives each row as its triggers would write it, and what [`Wanted`] asks for beside it.
     pub select: String,
     wanted: Wanted,
-    /// The columns that are null at first, and come with an update.
-    later: Vec<usize>,
+    later: Option<Later>,
 }
 
 impl LoadTable {
-    /// A row of the result as an insert, or as the update of a row that was inserted without some of its values; `None`
-    /// where it is not for the node.
+    /// A row of the result as an insert, or as the update of a row that was inserted without some of its values, and the
+    /// table as the change has it; `None` where it is not for the node.
     pub(super) fn change(
         &self,
         row: &Row,
         data_id: i64,
         operation: Operation,
-    ) -> Result<Option<Change>, Error> {
+    ) -> Result<Option<(&Arc<TableInfo>, Change)>, Error> {
         let table = &self.layout.table;
         let whole = self.layout.decode(&row.text(0)?).map_err(|source| Error::Row {
             data_id,
@@ -65,20 +65,25 @@ impl LoadTable {
         if !self.wanted.wants(row, 1, &change)? {
             return Ok(None);
         }
+        let Some(later) = &self.later else {
+            return Ok(Some((table, change)));
+        };
         if operation == Operation::Update {
             change.operation = operation;
-            change.old = change.new.clone();
+            change.new = change.new.map(|row| later.row_alone(&row, table));
+            change.old.clone_from(&change.new);
+            return Ok(Some((&later.alone, change)));
         }
-        let first = match operation {
-            Operation::Update => &mut change.old,
-            _ => &mut change.new,
-        };
-        for cell in first.iter_mut() {
-            for index in &self.later {
-                cell[*index] = Cell::Null;
+        match change.new.take() {
+            Some(row) if later.has_value(&row) => {
+                change.new = Some(later.row_without(row));
+                Ok(Some((&later.without, change)))
+            }
+            row => {
+                change.new = row;
+                Ok(Some((table, change)))
             }
         }
-        Ok(Some(change))
     }
 }
 

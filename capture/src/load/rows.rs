@@ -48,10 +48,10 @@ async fn take_all(
 ) -> Result<(), Error> {
     while let Some(chunk) = chunks.recv().await {
         for row in chunk {
-            let Some(change) = table.change(&row, data_id, operation)? else {
+            let Some((info, change)) = table.change(&row, data_id, operation)? else {
                 continue;
             };
-            taker.take(&table.layout.table, change).await?;
+            taker.take(info, change).await?;
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use super::circles::{ForeignKey, ParentsFirst, has_value};
 use super::condition::in_parentheses;
+use super::later::Later;
 use super::{LoadTable, Planned};
-use crate::decode::Layout;
 use crate::dialect::reading::selected_row;
 use crate::load::order::{Placed, order};
 use std::sync::Arc;
@@ -207,13 +207,8 @@ impl Planned {
             .map(|text| format!("({text})"))
             .collect();
         conditions.extend(condition.map(in_parentheses));
-        let mut layout = Arc::clone(&self.layout);
         if later_only {
             conditions.push(format!("({})", has_value(kind, &self.layout, later)));
-            // The rest of the row is there, and may have changed.
-            let mut changed = Layout::clone(&layout);
-            Arc::make_mut(&mut changed.table).column_level = true;
-            layout = Arc::new(changed);
         }
         let filter = match conditions.is_empty() {
             true => String::new(),
@@ -228,10 +223,10 @@ impl Planned {
             order = parents_first.map_or("", |_| ParentsFirst::ORDER),
         );
         LoadTable {
-            layout,
+            layout: Arc::clone(&self.layout),
             select,
             wanted: self.wanted.clone(),
-            later: later.to_vec(),
+            later: Later::of(&self.layout.table, later),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! key that is in the table again is none of them. A row too many does no harm, because what is deleted is not at the
 //! source; so nobody asks the rules whether it was the target's.
 
+use super::later::key_and_columns;
 use super::{Planned, TableName};
 use crate::batch_rows::{BatchRows, CapturedChange, Piece};
 use crate::data_runs::{DataRuns, RUNS_MAX};
@@ -81,7 +82,7 @@ pub(in crate::load) async fn tombstones(
                     .filter_map(|column| planned.table.column(&column.name).cloned())
                     .collect(),
                 is_unique: !planned.table.primary_key.is_empty(),
-                table: Arc::new(with_columns(planned, key, later)),
+                table: Arc::new(key_and_columns(&planned.layout.table, later)),
                 sends_deletes: planned.sends_deletes,
                 sends_updates: planned.sends_updates,
                 captured: Arc::clone(captured),
@@ -103,20 +104,6 @@ fn key_of(planned: &Planned) -> Vec<ColumnInfo> {
         .iter()
         .map(|index| info.columns[usize::from(*index)].clone())
         .collect()
-}
-
-/// The table with its key and the `later` columns only.
-fn with_columns(planned: &Planned, key: Vec<ColumnInfo>, later: &[usize]) -> TableInfo {
-    let info = &planned.layout.table;
-    let key_count = key.len();
-    let later = later.iter().map(|index| info.columns[*index].clone());
-    TableInfo {
-        key: (0..).take(key_count).collect(),
-        columns: key.into_iter().chain(later).collect(),
-        // Both rows of the change are alike.
-        column_level: false,
-        ..TableInfo::clone(info)
-    }
 }
 
 /// The rows of all batches that any of the nodes may not have yet.
@@ -168,6 +155,11 @@ async fn by_table(
 }
 
 impl Tombstones {
+    /// Whether rows are deleted, and not only parted.
+    fn deletes(&self) -> bool {
+        self.table.columns.len() == self.table.key.len()
+    }
+
     /// The table at the source.
     pub(in crate::load) fn table(&self) -> &str {
         &self.table.source_table
@@ -213,7 +205,7 @@ impl Tombstones {
                 }
             }
         }
-        if unknown > 0 && self.table.columns.len() == self.table.key.len() {
+        if unknown > 0 && self.deletes() {
             tracing::warn!(
                 table = self.table.source_table,
                 row_count = unknown,
@@ -227,7 +219,7 @@ impl Tombstones {
     /// Deletes the row with this key; or an update that parts it from others, and does nothing where it is not there.
     fn change(&self, key: Vec<Cell>) -> Change {
         let mut row = key;
-        let is_delete = self.table.columns.len() == row.len();
+        let is_delete = self.deletes();
         row.resize(self.table.columns.len(), Cell::Null);
         Change {
             data_id: 0,

@@ -73,8 +73,7 @@ impl World {
             let rows = snapshot.query(&step.table.select, &[]).await;
             for row in rows.unwrap_or_else(|err| panic!("{}: {err}", step.table.select)) {
                 let change = step.table.change(&row, 0, step.operation).expect("row");
-                let table = TableInfo::clone(&step.table.layout.table);
-                changes.extend(change.map(|change| (table, change, step.circle)));
+                changes.extend(change.map(|(table, change)| (TableInfo::clone(table), change, step.circle)));
             }
         }
         changes
