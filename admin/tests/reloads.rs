@@ -110,13 +110,13 @@ fn a_node_that_needs_a_reload_and_a_load_are_shown_everywhere() {
     // Nor when the load has begun.
     site.write(
         "owed.sql",
-        "delete from sym_reload_need; insert into sym_load (load_id, node_id, status, clear_first) values (8, '3', 'SE', 1);",
+        "delete from sym_reload_need; insert into sym_load (load_id, node_id, status, clear_first) values (18, '3', 'SE', 1);",
     );
     site.dbimport(&["owed.sql"]).ok();
     let error = site.symadmin(&["cancel-reload", "3"]).error(1);
     assert!(error.contains("were kept from it"), "{error}");
     // Nothing is owed any more once it is over.
-    site.write("over.sql", "update sym_load set status = 'OK' where load_id = 8;");
+    site.write("over.sql", "update sym_load set status = 'OK' where load_id = 18;");
     site.dbimport(&["over.sql"]).ok();
     site.symadmin(&["cancel-reload", "3"]).ok();
 }
