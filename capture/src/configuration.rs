@@ -128,12 +128,7 @@ async fn take_over(source: &Source, bus: &Bus, outlets: &Outlets) -> Result<(), 
     if version == 0 || known == Some(version) {
         return Ok(());
     }
-    let published = if source.engine.is_registration_server() {
-        just_published(bus, server, version).await?
-    } else {
-        bus.configuration(server, version).await?
-    };
-    let config = match published {
+    let config = match just_published(bus, server, version).await? {
         Some(published) => Config::from_wire(&published)?,
         // The registrar publishes it within seconds, or again.
         None if source.engine.is_registration_server() => {
