@@ -2,12 +2,12 @@
 
 use super::scene::{LOAD_PATIENCE, SIZES, Scene};
 use symstream_shared::db::DatabaseKind::{self, Mysql, Postgres, Sqlite};
+use symstream_shared::db::Sql;
 use symstream_tests::configuration::Configuration;
 use symstream_tests::eventually::eventually;
 use symstream_tests::family::{self, fill};
 use symstream_tests::network::{Network, PATIENCE};
 use symstream_tests::pair::loaded;
-use symstream_tests::process::Signal;
 
 const CREATE_FIRST: &str = "insert into sym_parameter (external_id, node_group_id, param_key, param_value) \
                             values ('001', 'ALL', 'initial.load.create.first', 'true')";
@@ -104,16 +104,29 @@ async fn rows_that_the_source_does_not_know_stay_unless_the_load_deletes_first()
 #[tokio::test]
 async fn a_load_that_is_called_off_leaves_what_is_there_and_changes_go_on() {
     let mut scene = Scene::start([Postgres, Mysql, Sqlite], 22, false).await;
+    let mut lock = scene.source.database.begin().await.expect("begin");
+    lock.execute_script("lock table plain in access exclusive mode")
+        .await
+        .expect("lock");
     scene.admit_late().await;
     scene.load_has_begun().await;
-    // WHEN it is called off while the node's loader is frozen
-    scene.late.processes[1].signal(Signal::Stop);
+    // WHEN it is called off while a table that it has not read yet is locked
     scene
         .network
         .symadmin(&scene.source, &["cancel-reload", "001"])
         .await
         .ok();
-    scene.late.processes[1].signal(Signal::Cont);
+    // It looks once a second whether it is still wanted.
+    let unread = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%plain%' \
+                  and query_start < clock_timestamp() - interval '2 seconds'";
+    eventually(PATIENCE, "the time of the next look", || async {
+        match scene.source.database.number(unread).await {
+            0 => Err("it has just looked"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    lock.rollback().await.expect("rollback");
     let wanted = "select count(*) from sym_node_security where node_id = '001' and initial_load_enabled = 1";
     eventually(LOAD_PATIENCE, "the end of the load", || async {
         match scene.source.database.number(wanted).await {
