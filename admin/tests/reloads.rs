@@ -116,7 +116,10 @@ fn a_node_that_needs_a_reload_and_a_load_are_shown_everywhere() {
     let error = site.symadmin(&["cancel-reload", "3"]).error(1);
     assert!(error.contains("were kept from it"), "{error}");
     // Nothing is owed any more once it is over.
-    site.write("over.sql", "update sym_load set status = 'OK' where load_id = 18;");
+    site.write(
+        "over.sql",
+        "update sym_load set status = 'OK' where load_id = 18;",
+    );
     site.dbimport(&["over.sql"]).ok();
     site.symadmin(&["cancel-reload", "3"]).ok();
 }
