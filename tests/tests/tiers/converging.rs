@@ -99,7 +99,7 @@ async fn converges(seed: u64) {
 }
 
 #[tokio::test]
-#[ignore = "not seen to end yet: its first whole run was cut after 200 s on a busy machine, without an error"]
+#[ignore = "one run ended equal after 87 s, another was cut after 200 s on a busy machine: not understood yet"]
 async fn three_tiers_of_all_dialects_converge_after_random_writes() {
     run_seeds(1, converges).await;
 }
